@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+VERSION = 0.1.0
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= /sbin
+CFLAGS ?= -O2 -g
+FUZZ_SECONDS ?= 60
+
+# Every variant has a build folder of its own; libfuse is built once for all.
+comma := ,
+variant := $(strip $(subst $(comma), ,$(SANITIZE)) $(LIBFUSE))
+B := build$(if $(variant),/$(subst $() ,-,$(variant)))
+
+ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(LIBFUSE),system)
+ifneq ($(shell pkg-config --exists 'fuse3 >= 3.14' && echo yes),yes)
+$(error LIBFUSE=system: no libfuse 3.14 or newer here, install libfuse3-dev)
+endif
+FUSE_CFLAGS := $(shell pkg-config --cflags fuse3)
+FUSE_LIBS := $(shell pkg-config --libs fuse3)
+FUSE_API := $(shell pkg-config --exists 'fuse3 >= 3.18' && echo 318 || echo 314)
+else
+include build/libfuse/flags.mk
+FUSE_API := 318
+endif
+endif
+
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter
+# _FORTIFY_SOURCE hides calls from the sanitizers
+hardening := -fPIE -fstack-protector-strong \
+	$(if $(SANITIZE),-fno-omit-frame-pointer,-fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+
+cc_flags := -std=gnu11 -pthread $(warnings) $(hardening) $(sanitize) $(CFLAGS)
+cpp_flags := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	-DCAMLOCK_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ld_flags := -pthread -pie -Wl,-z,relro,-z,now $(sanitize) $(LDFLAGS)
+libs := -lcjson $(LDLIBS)
+werror := $(if $(filter-out 0,$(WERROR)),-Werror)
+compile = $(CC) $(cpp_flags) $(cc_flags) $(werror) -MMD -MP
+
+core := $(patsubst %.c,$(B)/%.o,$(wildcard core/*.c))
+program := $(patsubst %.c,$(B)/%.o,$(wildcard fs/*.c cli/*.c))
+units := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+fuzzers := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: $(B)/camlock
+
+$(B)/camlock: $(program) $(B)/core.a
+	$(CC) $(ld_flags) -o $@ $^ $(FUSE_LIBS) $(libs)
+
+$(B)/core.a: $(core)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Only these two may know FUSE: core/ is built without its include path.
+$(B)/fs/%.o $(B)/cli/%.o: fuse := $(FUSE_CFLAGS) -DFUSE_USE_VERSION=$(FUSE_API)
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(compile) $(fuse) -c -o $@ $<
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/core.a
+	$(CC) $(ld_flags) -o $@ $^ $(libs)
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/core.a
+	$(CC) $(ld_flags) -fsanitize=fuzzer -o $@ $^ $(libs)
+
+# Other flags or another compiler: all is built again. WERROR is left out, it
+# changes no object.
+flags := $(CC) $(cpp_flags) $(cc_flags) $(FUSE_CFLAGS) $(ld_flags)
+$(B)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
+
+build/libfuse/flags.mk: scripts/libfuse
+	@scripts/libfuse
+
+tests: all $(units)
+
+check: tests
+	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
+
+bench: all
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
+
+bench-quick: all
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench --quick
+
+fuzz:
+	@$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined run-fuzzers
+
+run-fuzzers: $(fuzzers)
+	@for f in $(fuzzers); do echo "$$f: $(FUZZ_SECONDS) s"; \
+		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
+		-artifact_prefix=$$f. $$f.corpus $$(ls -d tests/fuzz/corpus/$${f##*/} 2>/dev/null) || exit; done
+
+install: all
+	install -D -m 755 $(B)/camlock $(DESTDIR)$(BINDIR)/camlock
+	install -d $(DESTDIR)$(SBINDIR)
+	ln -sf $(BINDIR)/camlock $(DESTDIR)$(SBINDIR)/mount.fuse.camlock
+
+sources = $$(git ls-files -co --exclude-standard $(1))
+lint:
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(call sources,'*.[ch]'); \
+		else echo 'clang-format is missing: skipped'; fi
+	@if command -v cppcheck >/dev/null; then cppcheck -q --error-exitcode=1 --enable=warning,portability \
+		--inline-suppr --std=c11 -I. -D_GNU_SOURCE $(call sources,'*.c'); else echo 'cppcheck is missing: skipped'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $$(awk '/^#!.*sh$$/ { print FILENAME } { nextfile }' $(call sources)); \
+		else echo 'shellcheck is missing: skipped'; fi
+
+clean:
+	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
+
+help:
+	@echo 'make [all|check|bench|bench-quick|fuzz|install|lint|clean]'
+	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
+	@echo '  WERROR=1                                warnings are errors'
+	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
+	@echo '  CC CFLAGS LDFLAGS DESTDIR PREFIX FUZZ_SECONDS'
+
+-include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
+
+.PHONY: all always tests check bench bench-quick fuzz run-fuzzers install lint clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
