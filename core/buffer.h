@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A growing run of bytes, always followed by a NUL that is not counted.
+ *
+ * Zero-initialise one, append, and release. The appending calls return 0 or
+ * -ENOMEM; after -ENOMEM the content is what it was before the call.
+ */
+#ifndef CORE_BUFFER_H
+#define CORE_BUFFER_H
+
+#include <stddef.h>
+
+struct buffer {
+	char *data; /* NULL while nothing was ever reserved */
+	size_t len;
+	size_t cap;
+};
+
+void buffer_release(struct buffer *b);
+int buffer_reserve(struct buffer *b, size_t cap);
+int buffer_append(struct buffer *b, const void *data, size_t len);
+int buffer_append_string(struct buffer *b, const char *s);
+int buffer_printf(struct buffer *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define _cleanup_buffer_ __attribute__((cleanup(buffer_release)))
+
+#endif

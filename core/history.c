@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/json.h"
+#include "core/timestamp.h"
+
+void history_init(struct history *h, int dirfd)
+{
+	*h = (struct history){.dirfd = dirfd, .fd = -1};
+	pthread_mutex_init(&h->mutex, NULL);
+}
+
+void history_release(struct history *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+	pthread_mutex_destroy(&h->mutex);
+}
+
+static int append_field(struct buffer *b, const char *name, const char *value)
+{
+	int r;
+
+	if (!value)
+		return 0;
+	/* what follows a brace needs no comma */
+	r = buffer_printf(b, "%s\"%s\": ",
+			  b->data[b->len - 1] == '{' ? "" : ", ", name);
+	return r < 0 ? r : json_append_string(b, value);
+}
+
+static int append_person(struct buffer *b, const struct record *r,
+			 const char *since)
+{
+	const struct {
+		const char *name;
+		const char *value;
+	} fields[] = {
+		{"user", r->user}, {"host", r->host},	  {"seat", r->seat},
+		{"app", r->app},   {"pid", r->pid},	  {since, r->timestamp},
+		{"kind", r->kind}, {"message", r->message},
+	};
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < sizeof(fields) / sizeof(*fields);
+	     i++)
+		err = append_field(b, fields[i].name, fields[i].value);
+	return err;
+}
+
+static int format(struct buffer *b, const char *event, const char *path,
+		  const struct record *who, const struct record *holder)
+{
+	char now[TIMESTAMP_SIZE];
+	int r = buffer_append(b, "{", 1);
+
+	timestamp_now(now);
+	if (r == 0)
+		r = append_field(b, "time", now);
+	if (r == 0)
+		r = append_field(b, "event", event);
+	if (r == 0)
+		r = append_field(b, "path", path);
+	if (r == 0 && who)
+		r = append_person(b, who, "since");
+	if (r == 0 && holder)
+		r = buffer_append_string(b, ", \"holder\": {");
+	if (r == 0 && holder)
+		r = append_person(b, holder, "timestamp");
+	if (r == 0 && holder)
+		r = buffer_append(b, "}", 1);
+	return r == 0 ? buffer_append(b, "}\n", 2) : r;
+}
+
+/* Opens the file anew when it is not open, too large, or was renamed away by
+ * another mount for which it was too large. */
+static int open_file(struct history *h)
+{
+	struct stat st;
+
+	if (h->fd >= 0 && fstat(h->fd, &st) == 0 && st.st_nlink > 0 &&
+	    st.st_size < HISTORY_SIZE_MAX)
+		return 0;
+	if (h->fd >= 0) {
+		close(h->fd);
+		if (st.st_size >= HISTORY_SIZE_MAX)
+			renameat(h->dirfd, HISTORY_NAME, h->dirfd,
+				 HISTORY_NAME ".old");
+	}
+	h->fd = openat(h->dirfd, HISTORY_NAME,
+		       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+			       O_NONBLOCK,
+		       0644);
+	return h->fd < 0 ? -errno : 0;
+}
+
+int history_append(struct history *h, const char *event, const char *path,
+		   const struct record *who, const struct record *holder)
+{
+	_cleanup_buffer_ struct buffer line = {};
+	ssize_t n;
+	int r = format(&line, event, path, who, holder);
+
+	if (r < 0)
+		return r;
+	LOCK_SCOPE(&h->mutex);
+	r = open_file(h);
+	if (r < 0)
+		return r;
+	n = write(h->fd, line.data, line.len);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n < line.len) { /* no room: not half a line either */
+		struct stat st;
+
+		if (fstat(h->fd, &st) == 0 &&
+		    ftruncate(h->fd, st.st_size - n) < 0)
+			return -errno;
+		return -ENOSPC;
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What happened: `.camlock/history.jsonl`, one JSON object a line, appended.
+ *
+ *	{"time": "2026-11-23T15:58:35.123456+00:00", "event": "saved",
+ *	 "path": "jobs/1042/part.mcam", "user": "alice", "host": "cam-07",
+ *	 "app": "freecad", "pid": "4242", "since": "2026-11-23T15:52:11...."}
+ *
+ * A refusal names the holder as well, in an object `holder` with the fields
+ * of his record. Past HISTORY_SIZE_MAX bytes the file is renamed to
+ * `history.jsonl.old`, over the one before, and a new one begun.
+ */
+#ifndef CORE_HISTORY_H
+#define CORE_HISTORY_H
+
+#include <pthread.h>
+
+#include "core/record.h"
+
+#define HISTORY_NAME "history.jsonl"
+#define HISTORY_SIZE_MAX (64L << 20)
+
+/* The events, as the file names them */
+#define HISTORY_SAVED "saved"	      /* a checkout in which P was written */
+#define HISTORY_REFUSED "refused"     /* `who` did not get what `holder` has */
+#define HISTORY_REAPED "reaped"	      /* its mount was gone */
+#define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
+#define HISTORY_LOST "lost"	      /* `holder`'s record replaced ours */
+#define HISTORY_DAMAGED "damaged"     /* locks.json was; path: its new name */
+
+struct history {
+	int dirfd; /* `.camlock`; borrowed */
+	pthread_mutex_t mutex;
+	int fd; /* under mutex; -1: to be opened */
+};
+
+void history_init(struct history *h, int dirfd);
+void history_release(struct history *h);
+
+/* Appends a line. `who` may be NULL, and so may `holder`. Of `who` the user,
+ * host, app, pid and, as `since`, the timestamp are written. Returns 0 or
+ * -errno; a line is written whole or not at all. */
+int history_append(struct history *h, const char *event, const char *path,
+		   const struct record *who, const struct record *holder);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The process behind a caller, read from /proc (proc(5)).
+ *
+ * FUSE reports the id of the calling *thread*; a person means the process.
+ * A process is only told from a later one with the same id by its start time.
+ */
+#ifndef CORE_PROCESS_H
+#define CORE_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROCESS_NAME_SIZE 64 /* the kernel allows 15 bytes, workers 63 */
+
+struct process {
+	pid_t pid;	     /* of the whole process: Tgid */
+	uint64_t start_time; /* clock ticks after boot; 0 if unknown */
+	char name[PROCESS_NAME_SIZE]; /* the process may choose it: hostile */
+};
+
+/* Returns 0; or -ESRCH, with pid = tid and an empty name, if the thread is
+ * gone or outside our pid namespace (FUSE then says 0). */
+int process_of_thread(pid_t tid, struct process *ret_process);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The registry: who has what. All records, wherever they are kept.
+ *
+ * The one guarantee: between looking whether a path is taken and recording
+ * that it is taken now, nobody else can do either. A checkout that was told
+ * yes is in the registry, and stays there until its checkin.
+ *
+ *	registry_open()
+ *	registry_checkout() ... registry_checkin()	any number of threads
+ *	registry_close()
+ *
+ * An *open* checkout belongs to the mount that took it and names its lease;
+ * the registry remembers it, and puts it back if another program's rewrite
+ * lost it ("reasserted"). An open record whose lease is stale is nobody's: it
+ * is dropped ("reaped") at start, and whenever it is in somebody's way.
+ *
+ * Concurrent requests are combined: one thread takes the file lock, applies
+ * all that wait, and writes once.
+ *
+ * Today the records are in locks.json (core/store.h). Callers see only this
+ * page, so another engine can stand behind it.
+ *
+ * Paths are relative to the share, with '/', no leading or trailing one.
+ */
+#ifndef CORE_REGISTRY_H
+#define CORE_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/record.h"
+#include "core/wait.h"
+
+/* Outcomes of registry_checkout() */
+#define REGISTRY_RECORDED 0 /* an open record of ours is in */
+#define REGISTRY_KEPT 1	    /* covered by the owner's kept checkout */
+#define REGISTRY_HELD 2	    /* another owner has it */
+
+struct registry;
+struct snapshot;
+
+/* Told of what nobody asked for. Called with no mutex held, from whichever
+ * thread noticed; must not call back into the registry. */
+struct registry_event {
+	enum {
+		REGISTRY_REAPED,     /* path, record: its mount is gone */
+		REGISTRY_REASSERTED, /* path, record: put back */
+		REGISTRY_LOST,	     /* path, record: now another's, though we
+					hold it */
+		REGISTRY_MENDED,     /* path: where the damaged file went */
+		REGISTRY_STUCK,	     /* error: checkins wait for the share */
+	} type;
+	const char *path;
+	const struct record *record; /* NULL if there is none to show */
+	int error;		     /* -errno */
+};
+
+struct registry_options {
+	int state_dir;		/* `.camlock`; borrowed, outlives it */
+	int locks_dir;		/* where locks.json is; borrowed */
+	const char *locks_name; /* usually "locks.json" */
+	const char *host;	/* ours */
+	bool observer; /* takes no lease and no open checkouts; for tools */
+	void (*on_event)(void *arg, const struct registry_event *event);
+	void *on_event_arg;
+};
+
+/* Reads the records, takes a lease, reaps what dead mounts left behind.
+ * Returns 0 or -errno. */
+int registry_open(struct registry **ret_registry,
+		  const struct registry_options *options, const struct wait *w);
+
+/* Checks in what is still out, and gives the lease up. NULL-safe. */
+void registry_close(struct registry *r);
+
+/* The lease our open records carry; "" for an observer. */
+const char *registry_lease(const struct registry *r);
+
+/* Takes `path` for the owner with an open record made from `want`; its lease
+ * is ours, its timestamp now if it has none. REGISTRY_HELD fills ret_holder, which the
+ * caller releases. Returns an outcome; or -ETIMEDOUT, -EINTR (the file lock
+ * was not to be had), or the -errno of reading or writing, and then nothing
+ * is recorded. */
+int registry_checkout(struct registry *r, const char *path,
+		      const struct record *want, const struct wait *w,
+		      struct record *ret_holder);
+
+/* Gives our open checkout of `path` back. Never fails and never waits long:
+ * if the file lock or the disk is not to be had now, a thread of the registry
+ * goes on trying, and any later request is judged after it. */
+void registry_checkin(struct registry *r, const char *path);
+
+/* Moves our open record to another path, and drops what dead mounts left
+ * there. Outcomes and errors as registry_checkout(); REGISTRY_KEPT is not
+ * one of them. */
+int registry_rename(struct registry *r, const char *from, const char *to,
+		    const struct wait *w, struct record *ret_holder);
+
+/* Removes whatever record is there, for an admin. ret_broken is what it was;
+ * -ENOENT if there is none. */
+int registry_break(struct registry *r, const char *path, const struct wait *w,
+		   struct record *ret_broken);
+
+/* All records at one moment, sorted by path. Does not wait for the file lock;
+ * cheap while nothing has changed. The caller releases it. */
+int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot);
+void snapshot_release(struct snapshot *s);
+
+size_t snapshot_count(const struct snapshot *s);
+const char *snapshot_path(const struct snapshot *s, size_t i);
+const char *snapshot_text(const struct snapshot *s, size_t i, size_t *ret_len);
+
+/* The index of the first path that is not before `path` in strcmp() order. */
+size_t snapshot_search(const struct snapshot *s, const char *path);
+
+/* All of locks.json as it stood. */
+const char *snapshot_whole(const struct snapshot *s, size_t *ret_len);
+
+/* Whether a record's mount is gone, so that the record holds nothing. */
+bool registry_is_stale(struct registry *r, const struct record *record);
+
+#define _cleanup_snapshot_ __attribute__((cleanup(cleanup_snapshot)))
+static inline void cleanup_snapshot(struct snapshot **s)
+{
+	snapshot_release(*s);
+}
+
+#endif

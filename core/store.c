@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/timestamp.h"
+#include "core/wait.h"
+
+#define NEW_FILE_MODE 0644
+#define ACL_XATTR "system.posix_acl_access"
+#define ACL_SIZE_MAX 65536
+#define READ_AGAIN_FOR (2 * NSEC_PER_SEC) /* on a share that lags */
+#define READ_AGAIN_PAUSE (20 * NSEC_PER_MSEC)
+
+static const struct stale all_stale = {.tail = 0};
+static const struct stale none_stale = {.tail = SIZE_MAX};
+static const struct signature nowhere = {.size = UINT64_MAX}; /* no file's */
+
+/* ---- which state of the file is this? ---- */
+
+static struct signature signature_of(const struct stat *st)
+{
+	return (struct signature){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime = st->st_mtim,
+		.ctime = st->st_ctim,
+	};
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_signature(const struct signature *a, const struct signature *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       same_time(&a->mtime, &b->mtime) &&
+	       same_time(&a->ctime, &b->ctime);
+}
+
+static int sign(const struct store *s, struct signature *ret_signature)
+{
+	struct stat st;
+
+	if (fstatat(s->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*ret_signature = signature_of(&st);
+	else if (errno == ENOENT)
+		*ret_signature = (struct signature){};
+	else
+		return -errno;
+	return 0;
+}
+
+/* Gives the file a time no other writer will give it. Not being its owner, we
+ * may not; then the kernel's own time has to do. */
+static void stamp(int fd)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+
+	clock_gettime(CLOCK_REALTIME, &times[1]);
+	futimens(fd, times);
+}
+
+/* ---- what a copy lacks ---- */
+
+static void note_edit(struct stale *stale, const struct edit *edit)
+{
+	if (edit->tail < stale->tail)
+		stale->tail = edit->tail;
+	if (edit->from >= edit->to || edit->from >= stale->tail)
+		return;
+	if (stale->n == STALE_RANGES) {
+		*stale = all_stale;
+		return;
+	}
+	stale->ranges[stale->n].from = edit->from;
+	stale->ranges[stale->n].to = edit->to;
+	stale->n++;
+}
+
+static void note_edits(struct store *s, const struct edit *edits, int n)
+{
+	for (int i = 0; i < n; i++) {
+		note_edit(&s->spare_stale, &edits[i]);
+		note_edit(&s->live_stale, &edits[i]);
+	}
+	s->dirty = true;
+}
+
+static int write_at(int fd, const char *data, size_t len, size_t offset)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, data, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		len -= (size_t)n;
+		offset += (size_t)n;
+	}
+	return 0;
+}
+
+static int write_part(int fd, const struct buffer *text, size_t from, size_t to)
+{
+	if (to > text->len)
+		to = text->len;
+	if (from >= to)
+		return 0;
+	return write_at(fd, text->data + from, to - from, from);
+}
+
+/* Makes the file's content equal to the text. */
+static int bring_up_to_date(int fd, const struct stale *stale,
+			    const struct buffer *text)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < stale->n; i++)
+		r = write_part(fd, text, stale->ranges[i].from,
+			       stale->ranges[i].to);
+	if (r < 0 || stale->tail == SIZE_MAX)
+		return r;
+	r = write_part(fd, text, stale->tail, text->len);
+	if (r == 0 && ftruncate(fd, (off_t)text->len) < 0)
+		r = -errno;
+	return r;
+}
+
+/* ---- reading ---- */
+
+static int read_all(int fd, size_t size, struct buffer *ret_text)
+{
+	_cleanup_buffer_ struct buffer text = {};
+
+	if (buffer_reserve(&text, size) < 0)
+		return -ENOMEM;
+	while (text.len < size) {
+		ssize_t n = read(fd, text.data + text.len, size - text.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EAGAIN; /* shorter than its size: it lags */
+		text.len += (size_t)n;
+	}
+	text.data[text.len] = '\0';
+	*ret_text = text;
+	text = (struct buffer){};
+	return 0;
+}
+
+/* Reads the file of that name, if it is one we may trust to be no trap.
+ * Returns 0, -EBADMSG (no regular file, a hard link, or too large), -ENOENT,
+ * or another -errno. O_NONBLOCK: a FIFO must not hang us. */
+static int read_file(int dirfd, const char *name, struct buffer *ret_text,
+		     struct stat *ret_st)
+{
+	_cleanup_close_ int fd = openat(
+		dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode) || ret_st->st_nlink > 1 ||
+	    (uint64_t)ret_st->st_size > STORE_SIZE_MAX)
+		return -EBADMSG;
+	return read_all(fd, (size_t)ret_st->st_size, ret_text);
+}
+
+/* On a network share a file another host has just replaced can be stale, or
+ * short, for a moment: that is never taken for an empty one. */
+static int read_settled(const struct store *s, struct buffer *ret_text,
+			struct stat *ret_st)
+{
+	uint64_t until = clock_now() + READ_AGAIN_FOR;
+
+	for (;;) {
+		struct timespec pause = {.tv_nsec = READ_AGAIN_PAUSE};
+		int r = read_file(s->dirfd, s->name, ret_text, ret_st);
+
+		if (r != -ESTALE && r != -EAGAIN)
+			return r;
+		if (clock_now() >= until)
+			return r == -EAGAIN ? -EIO : r;
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+}
+
+/* Reads and parses; a missing file has no entries. */
+static int read_entries(const struct store *s, struct entries *ret_entries,
+			struct signature *ret_signature)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	struct stat st = {};
+	int r = read_settled(s, &text, &st);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_signature = r == 0 ? signature_of(&st) : (struct signature){};
+	return entries_parse(ret_entries, &text);
+}
+
+/* ---- replacing ---- */
+
+static void drop_spare(struct store *s)
+{
+	if (s->spare_fd < 0)
+		return;
+	close(s->spare_fd);
+	s->spare_fd = -1;
+	unlinkat(s->dirfd, s->spare_name, 0);
+}
+
+static void drop_files(struct store *s)
+{
+	drop_spare(s);
+	if (s->live_fd >= 0)
+		close(s->live_fd);
+	s->live_fd = -1;
+}
+
+/* What is in memory is nothing anybody wrote. */
+static void unload(struct store *s)
+{
+	LOCK_SCOPE(&s->mutex);
+	s->loaded = false;
+}
+
+/* What is in memory is no longer in the file, but still the last good state. */
+static void outdate(struct store *s)
+{
+	LOCK_SCOPE(&s->mutex);
+	s->signature = nowhere;
+}
+
+/* Owner, mode and ACL of `like`, or of a fresh file if there is none. */
+static int copy_attributes(int fd, int dirfd, const char *like)
+{
+	_cleanup_close_ int from = openat(
+		dirfd, like, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *acl = NULL;
+	struct stat st;
+	ssize_t len;
+
+	if (from < 0)
+		return errno == ENOENT || errno == ELOOP || errno == ENXIO ?
+			       0 : -errno;
+	if (fstat(from, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	/* Not being root, we may be unable to; then we own it, as we would
+	 * own any file we replaced. */
+	if (fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
+		return -errno;
+	if (fchmod(fd, st.st_mode & 07777) < 0)
+		return -errno;
+	acl = malloc(ACL_SIZE_MAX);
+	len = acl ? fgetxattr(from, ACL_XATTR, acl, ACL_SIZE_MAX) : 0;
+	if (len > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)len, 0) < 0)
+		return -errno;
+	if (len < 0) /* nor one that the folder gives to new files */
+		fremovexattr(fd, ACL_XATTR);
+	return 0;
+}
+
+static int create_file(const struct store *s, const char *name, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	unlinkat(s->dirfd, name, 0);
+	fd = openat(s->dirfd, name,
+		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    NEW_FILE_MODE);
+	if (fd < 0)
+		return -errno;
+	r = copy_attributes(fd, s->dirfd, s->name);
+	if (r < 0) {
+		unlinkat(s->dirfd, name, 0);
+		return r;
+	}
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+/* A new spare, with nothing in it. */
+static int make_spare(struct store *s)
+{
+	drop_spare(s);
+	s->spare_stale = all_stale;
+	return create_file(s, s->spare_name, &s->spare_fd);
+}
+
+/* Whether the spare is still the file, and holds the text, that we left: who
+ * ignores the file lock may have replaced or written it while it was live. */
+static bool spare_is_ours(const struct store *s)
+{
+	struct stat st;
+
+	return fstat(s->spare_fd, &st) == 0 && st.st_nlink == 1 &&
+	       (uint64_t)st.st_size == s->spare_signature.size &&
+	       same_time(&st.st_mtim, &s->spare_signature.mtime);
+}
+
+/* A write lease means that nobody else has the file open, and that whoever
+ * opens it now waits until we give it back. The signal that would tell us of
+ * him is one that is ignored by default, where SIGIO would kill us. */
+static int lease_spare(struct store *s)
+{
+	if (!s->can_lease)
+		return -EINVAL;
+	fcntl(s->spare_fd, F_SETSIG, SIGURG);
+	if (fcntl(s->spare_fd, F_SETLEASE, F_WRLCK) == 0) {
+		if (spare_is_ours(s))
+			return 0;
+		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
+		return -EAGAIN;
+	}
+	if (errno != EAGAIN && errno != EBUSY)
+		s->can_lease = false;
+	return -EAGAIN;
+}
+
+/* Leaves a spare that equals the text, by the cheapest way there is. */
+static int write_spare(struct store *s, const struct buffer *text)
+{
+	int r;
+
+	if (s->spare_fd >= 0 && lease_spare(s) == 0) {
+		r = bring_up_to_date(s->spare_fd, &s->spare_stale, text);
+		stamp(s->spare_fd);
+		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
+		return r;
+	}
+	r = make_spare(s);
+	if (r == 0)
+		r = bring_up_to_date(s->spare_fd, &all_stale, text);
+	if (r == 0)
+		stamp(s->spare_fd);
+	return r;
+}
+
+/* What was written is live now; the old file, if it was given its name, is
+ * the spare. */
+static void swap_files(struct store *s, bool exchanged)
+{
+	int old = s->live_fd;
+	struct stat st;
+
+	s->live_fd = s->spare_fd;
+	s->spare_fd = old;
+	s->spare_stale = s->live_stale;
+	s->spare_signature = s->signature;
+	if (!exchanged) {
+		if (old >= 0)
+			close(old);
+		s->spare_fd = -1;
+	} else if (old < 0) {
+		s->spare_fd = openat(s->dirfd, s->spare_name,
+				     O_RDWR | O_CLOEXEC | O_NOFOLLOW |
+					     O_NONBLOCK);
+		s->spare_stale = all_stale;
+		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
+			s->spare_signature = signature_of(&st);
+		else
+			unlinkat(s->dirfd, s->spare_name, 0);
+	}
+}
+
+static int rename_over(struct store *s)
+{
+	if (renameat(s->dirfd, s->spare_name, s->dirfd, s->name) < 0)
+		return -errno;
+	swap_files(s, false);
+	return 0;
+}
+
+/* Puts the spare in the place of locks.json. */
+static int publish(struct store *s)
+{
+	if (!s->can_exchange || !s->can_lease)
+		return rename_over(s);
+	if (renameat2(s->dirfd, s->spare_name, s->dirfd, s->name,
+		      RENAME_EXCHANGE) == 0) {
+		swap_files(s, true);
+		return 0;
+	}
+	if (errno == EINVAL || errno == ENOSYS)
+		s->can_exchange = false;
+	else if (errno != ENOENT)
+		return -errno;
+	return rename_over(s);
+}
+
+/* Remembers which file it is that says what is in memory. Not by its name,
+ * which somebody who ignores the file lock may have given to another. */
+static int settle(struct store *s)
+{
+	struct stat st;
+
+	if (fstat(s->live_fd, &st) < 0)
+		return -errno;
+	LOCK_SCOPE(&s->mutex);
+	s->signature = signature_of(&st);
+	s->loaded = true;
+	s->dirty = false;
+	return 0;
+}
+
+static int replace(struct store *s, bool durable)
+{
+	int r = write_spare(s, &s->entries.text);
+
+	if (r == 0 && durable && fdatasync(s->spare_fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = publish(s);
+	if (r == 0 && durable && fsync(s->dirfd) < 0)
+		r = -errno;
+	return r == 0 ? settle(s) : r;
+}
+
+int store_commit(struct store *s, bool durable)
+{
+	int r = replace(s, durable);
+
+	if (r == 0) {
+		s->live_stale = none_stale;
+		return 0;
+	}
+	drop_files(s);
+	unload(s);
+	store_load(s); /* the edits go; if this fails, so will the next load */
+	return r;
+}
+
+/* ---- damage ---- */
+
+/* Takes the file's text if it is whole and newer than *newest. */
+static void take_if_newer(struct store *s, const char *name,
+			  struct timespec *newest, struct buffer *text)
+{
+	_cleanup_buffer_ struct buffer spare = {};
+	_cleanup_entries_ struct entries whole = {};
+	struct stat st;
+
+	if (read_file(s->dirfd, name, &spare, &st) < 0 ||
+	    st.st_mtim.tv_sec < newest->tv_sec ||
+	    (st.st_mtim.tv_sec == newest->tv_sec &&
+	     st.st_mtim.tv_nsec < newest->tv_nsec) ||
+	    entries_parse(&whole, &spare) < 0)
+		return;
+	*newest = st.st_mtim;
+	buffer_release(text);
+	*text = whole.text;
+	whole.text = (struct buffer){};
+}
+
+static int newest_spare(struct store *s, struct buffer *text)
+{
+	int fd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct timespec newest = {};
+	struct dirent *d;
+	size_t len = strlen(s->name);
+
+	if (!dir) {
+		int r = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while ((d = readdir(dir)))
+		if (!strncmp(d->d_name, s->name, len) &&
+		    !strncmp(d->d_name + len, STORE_SPARE, strlen(STORE_SPARE)))
+			take_if_newer(s, d->d_name, &newest, text);
+	closedir(dir);
+	return 0;
+}
+
+static int last_good_state(struct store *s, struct entries *ret_entries)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	int r = s->loaded ? buffer_append(&text, s->entries.text.data,
+					  s->entries.text.len)
+			  : newest_spare(s, &text);
+
+	return r < 0 ? r : entries_parse(ret_entries, &text);
+}
+
+static void name_damaged(struct store *s)
+{
+	char now[TIMESTAMP_SIZE];
+
+	timestamp_now(now);
+	now[strcspn(now, "+")] = '\0';
+	snprintf(s->damaged_name, sizeof(s->damaged_name), "%.200s.damaged-%s",
+		 s->name, now);
+}
+
+static void set_entries(struct store *s, struct entries *e,
+			const struct signature *signature)
+{
+	struct entries old;
+
+	pthread_mutex_lock(&s->mutex);
+	old = s->entries;
+	s->entries = *e;
+	s->signature = *signature;
+	s->loaded = true;
+	s->dirty = false;
+	pthread_mutex_unlock(&s->mutex);
+	*e = old;
+	s->spare_stale = all_stale;
+	s->live_stale = all_stale;
+}
+
+/* The damaged file keeps its name until the good one has it: nobody finds
+ * nothing there. */
+static int mend(struct store *s)
+{
+	_cleanup_entries_ struct entries good = {};
+	int r = last_good_state(s, &good);
+	bool linked;
+
+	if (r < 0)
+		return r;
+	name_damaged(s);
+	linked = linkat(s->dirfd, s->name, s->dirfd, s->damaged_name, 0) == 0;
+	if (!linked &&
+	    renameat(s->dirfd, s->name, s->dirfd, s->damaged_name) < 0)
+		return -errno;
+	set_entries(s, &good, &nowhere);
+	r = make_spare(s);
+	if (r == 0)
+		r = bring_up_to_date(s->spare_fd, &all_stale, &s->entries.text);
+	if (r == 0) {
+		stamp(s->spare_fd);
+		r = rename_over(s);
+	}
+	if (r == 0)
+		r = settle(s);
+	if (r < 0 && linked)
+		unlinkat(s->dirfd, s->damaged_name, 0);
+	else if (r < 0)
+		renameat(s->dirfd, s->damaged_name, s->dirfd, s->name);
+	return r == 0 ? STORE_MENDED : r;
+}
+
+int store_load(struct store *s)
+{
+	_cleanup_entries_ struct entries e = {};
+	struct signature now;
+	int r = sign(s, &now);
+
+	if (r < 0)
+		return r;
+	if (s->loaded && same_signature(&now, &s->signature))
+		return 0;
+	drop_files(s); /* attributes may have changed as well */
+	r = read_entries(s, &e, &now);
+	if (r == -EBADMSG)
+		return mend(s);
+	if (r < 0) {
+		outdate(s);
+		return r;
+	}
+	set_entries(s, &e, &now);
+	return STORE_CHANGED;
+}
+
+/* ---- edits, copies, life ---- */
+
+int store_put(struct store *s, const char *key, const char *value, size_t len)
+{
+	struct edit edits[2];
+	int n;
+
+	LOCK_SCOPE(&s->mutex);
+	n = entries_put(&s->entries, key, value, len, edits);
+	if (n < 0)
+		return n;
+	note_edits(s, edits, n);
+	return 0;
+}
+
+void store_remove(struct store *s, const char *key)
+{
+	struct edit edit;
+
+	LOCK_SCOPE(&s->mutex);
+	if (entries_remove(&s->entries, key, &edit))
+		note_edits(s, &edit, 1);
+}
+
+const char *store_find(const struct store *s, const char *key, size_t *ret_len)
+{
+	const struct entry *entry = entries_find(&s->entries, key);
+
+	return entry ? entries_value(&s->entries, entry, ret_len) : NULL;
+}
+
+/* Returns 1 with a copy of what is in memory, if that is what is in the file,
+ * else 0. */
+static int copy_memory(struct store *s, const struct signature *now,
+		       struct buffer *ret_text)
+{
+	LOCK_SCOPE(&s->mutex);
+	if (!s->loaded || s->dirty || !same_signature(now, &s->signature))
+		return 0;
+	return buffer_append(ret_text, s->entries.text.data,
+			     s->entries.text.len) < 0 ? -ENOMEM : 1;
+}
+
+int store_copy(struct store *s, struct entries *ret_entries,
+	       struct signature *ret_signature)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	struct signature now;
+	int r = sign(s, &now);
+
+	if (r == 0)
+		r = copy_memory(s, &now, &text);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		*ret_signature = now;
+		return entries_parse(ret_entries, &text);
+	}
+	for (int tries = 0; tries < 5; tries++) {
+		struct timespec pause = {.tv_nsec = READ_AGAIN_PAUSE};
+
+		r = read_entries(s, ret_entries, ret_signature);
+		if (r != -EBADMSG)
+			return r;
+		/* a writer that writes in place is at it */
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+	return r;
+}
+
+bool store_is_current(const struct store *s, const struct signature *signature)
+{
+	struct signature now;
+
+	return sign(s, &now) == 0 && same_signature(&now, signature);
+}
+
+int store_init(struct store *s, int dirfd, const char *name, const char *tag)
+{
+	*s = (struct store){
+		.dirfd = dirfd,
+		.name = strdup(name),
+		.can_exchange = true,
+		.can_lease = true,
+		.live_fd = -1,
+		.spare_fd = -1,
+		.spare_stale = all_stale,
+		.live_stale = all_stale,
+	};
+	if (asprintf(&s->spare_name, "%s" STORE_SPARE "%s", name, tag) < 0)
+		s->spare_name = NULL;
+	if (!s->name || !s->spare_name) {
+		free(s->name);
+		free(s->spare_name);
+		s->name = NULL;
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&s->mutex, NULL);
+	return 0;
+}
+
+void store_release(struct store *s)
+{
+	drop_files(s);
+	entries_release(&s->entries);
+	pthread_mutex_destroy(&s->mutex);
+	free(s->name);
+	free(s->spare_name);
+}
+
+void store_remove_spare(const struct store *s, const char *tag)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (asprintf(&name, "%s" STORE_SPARE "%s", s->name, tag) < 0)
+		name = NULL;
+	else
+		unlinkat(s->dirfd, name, 0);
+}

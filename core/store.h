@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * locks.json on the share: read whole, replaced whole.
+ *
+ * Everything here that reads or writes the file happens under the file lock,
+ * which the caller holds. Within it:
+ *
+ *	store_load()            see what others did since
+ *	store_put(), _remove()  edit the entries, in memory
+ *	store_commit()          one replacement, or an error and no trace
+ *
+ * Whoever reads locks.json without the file lock sees the old or the new
+ * content whole, because a file that can be opened under that name is never
+ * written. We write a second file, the spare, and swap the two names in one
+ * step (renameat2(2), RENAME_EXCHANGE). The spare is what was locks.json an
+ * update ago, so only what changed since must be written into it: the cost
+ * does not grow with the file. A reader may still have it open from then: a
+ * write lease (fcntl(2), F_SETLEASE) can only be had on a file nobody else
+ * has open, so when it is refused the spare is left to its reader and a new
+ * one made. Without leases or RENAME_EXCHANGE (network shares) each commit
+ * writes a new file and renames it over the old.
+ *
+ * Another program's change is noticed by the file's identity, size and times.
+ * Kernels before 6.13 keep times in steps of some milliseconds, too coarse to
+ * tell two writes apart, so we give our files a time with real nanoseconds,
+ * which nobody else's write will hit.
+ *
+ * A damaged file (no JSON object, no regular file) is put aside as
+ * `locks.json.damaged-TIME`, and the last good state put in its place: what
+ * we had in memory, else the newest spare on disk, else nothing.
+ *
+ * Owner, mode and ACL of locks.json pass on to each new file.
+ */
+#ifndef CORE_STORE_H
+#define CORE_STORE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "core/entries.h"
+
+#define STORE_SIZE_MAX (1UL << 30) /* a larger file counts as damaged */
+#define STORE_SPARE ".spare-"	   /* locks.json.spare-TAG */
+
+/* What store_load() found. */
+#define STORE_CHANGED 1 /* another program wrote it */
+#define STORE_MENDED 2	/* it was damaged; the last good state is back */
+
+/* Tells one state of a file from another. All zero: there is no file. */
+struct signature {
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t size;
+	struct timespec mtime;
+	struct timespec ctime;
+};
+
+/* The parts of a copy of the text that are older than the text. */
+#define STALE_RANGES 16
+struct stale {
+	int n;
+	struct {
+		size_t from;
+		size_t to;
+	} ranges[STALE_RANGES];
+	size_t tail; /* and everything from here; SIZE_MAX: nothing */
+};
+
+struct store {
+	int dirfd; /* the folder of locks.json; borrowed */
+	char *name;
+	char *spare_name;
+
+	/* Of the one who holds the file lock. */
+	bool can_exchange; /* until shown otherwise */
+	bool can_lease;
+	int live_fd;  /* locks.json, if we wrote it; else -1 */
+	int spare_fd; /* -1: there is none */
+	struct stale spare_stale; /* what the spare lacks */
+	struct signature spare_signature; /* how we left it */
+	struct stale live_stale;  /* what locks.json lacks: the next spare */
+	char damaged_name[300];	  /* where the last damaged file went */
+
+	/* Readers take the mutex; the holder of the file lock takes it only
+	 * to change what it guards. A leaf: nothing is called under it. */
+	pthread_mutex_t mutex;
+	struct entries entries;	    /* under mutex */
+	struct signature signature; /* under mutex: of what entries say, if */
+	bool loaded;		    /* under mutex: they say anything and */
+	bool dirty;		    /* under mutex: no edit waits */
+};
+
+/* `tag` tells our spare from those of other mounts. Touches no file.
+ * Returns 0 or -errno. */
+int store_init(struct store *s, int dirfd, const char *name, const char *tag);
+
+/* Removes the spare. */
+void store_release(struct store *s);
+
+/* Removes the spare another mount left behind. */
+void store_remove_spare(const struct store *s, const char *tag);
+
+/* Returns 0 (nothing changed), STORE_CHANGED, STORE_MENDED, or -errno, and
+ * then there is no saying what is in the file. */
+int store_load(struct store *s);
+
+/* Edits in memory. store_put() returns 0 or -ENOMEM. */
+int store_put(struct store *s, const char *key, const char *value, size_t len);
+void store_remove(struct store *s, const char *key);
+
+/* The text of an entry, valid until the next edit; NULL if there is none. */
+const char *store_find(const struct store *s, const char *key,
+		       size_t *ret_len);
+
+/* Writes the edits out; `durable` puts them on the disk before returning. On
+ * -errno locks.json is what it was, and the edits are gone from memory, too. */
+int store_commit(struct store *s, bool durable);
+
+/* For readers, without the file lock: a consistent copy of the entries, and in
+ * ret_signature the state it is a copy of. -EBADMSG: nothing whole to be had,
+ * somebody is writing in place. */
+int store_copy(struct store *s, struct entries *ret_entries,
+	       struct signature *ret_signature);
+
+/* Whether a copy of that state is still right. */
+bool store_is_current(const struct store *s, const struct signature *signature);
+
+#endif
