@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The file system: everything a request needs, and what the requests share.
+ *
+ * The operations are in ops_*.c, one file for each kind; camfs_ops in ops.c
+ * lists them all. None holds a mutex over a reply or over a system call on
+ * the share.
+ */
+#ifndef FS_CAMFS_H
+#define FS_CAMFS_H
+
+#include "core/checkouts.h"
+#include "core/history.h"
+#include "core/registry.h"
+#include "core/users.h"
+#include "fs/fuse.h"
+#include "fs/inode.h"
+#include "fs/mount.h"
+#include "fs/share.h"
+
+#define HOST_SIZE 256
+
+struct ctldir;
+
+struct camfs {
+	const struct mount_options *options;
+	struct share share;
+	struct inodes inodes;
+	struct registry *registry;
+	struct checkouts *checkouts;
+	struct users *users;
+	struct history history;
+	struct ctldir *ctldir;
+	struct fuse_session *session;
+	char host[HOST_SIZE];
+	bool passthrough; /* the kernel can; fixed once mounted */
+};
+
+extern const struct fuse_lowlevel_ops camfs_ops;
+
+static inline struct camfs *camfs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/creds.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+
+#define CAPS_WORDS _LINUX_CAPABILITY_U32S_3
+#define GROUPS_USUAL 64
+
+static bool is_root;
+static struct __user_cap_data_struct all_caps[CAPS_WORDS];
+static struct __user_cap_data_struct few_caps[CAPS_WORDS];
+
+static __thread bool thread_ready;
+static __thread bool acting;	   /* as somebody: to be undone */
+static __thread bool with_fsetid;  /* as root: to be undone */
+static __thread bool with_groups;
+
+static void set_caps(const struct __user_cap_data_struct *caps)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3};
+
+	syscall(SYS_capset, &header, caps);
+}
+
+static void remove_cap(struct __user_cap_data_struct *caps, int cap)
+{
+	caps[CAP_TO_INDEX(cap)].effective &= ~CAP_TO_MASK(cap);
+}
+
+void creds_init(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3};
+
+	is_root = geteuid() == 0;
+	if (!is_root || syscall(SYS_capget, &header, all_caps) < 0) {
+		is_root = false;
+		return;
+	}
+	for (int i = 0; i < CAPS_WORDS; i++)
+		few_caps[i] = all_caps[i];
+	remove_cap(few_caps, CAP_FSETID);
+	remove_cap(few_caps, CAP_SYS_RESOURCE);
+	set_caps(few_caps); /* threads made from now on inherit it */
+}
+
+/* A process can't enter a share through a user it is not: what it may not
+ * become is left as it is, and the share then judges root. */
+static void become(uid_t uid, gid_t gid, int n, const gid_t *groups)
+{
+	syscall(SYS_setgroups, n, groups);
+	syscall(SYS_setfsgid, gid);
+	syscall(SYS_setfsuid, uid);
+}
+
+static void set_caller(fuse_req_t req, const struct fuse_ctx *ctx)
+{
+	gid_t usual[GROUPS_USUAL];
+	_cleanup_free_ gid_t *many = NULL;
+	gid_t *groups = usual;
+	int n = fuse_req_getgroups(req, GROUPS_USUAL, usual);
+
+	if (n > GROUPS_USUAL) {
+		many = calloc((size_t)n, sizeof(*many));
+		groups = many;
+		n = many ? fuse_req_getgroups(req, n, many) : 0;
+	}
+	if (n < 0)
+		n = 0; /* the caller is gone, or outside our pid namespace */
+	become(ctx->uid, ctx->gid, n, groups);
+}
+
+void creds_enter(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	if (!is_root)
+		return;
+	if (!thread_ready) {
+		unshare(CLONE_FS);
+		thread_ready = true;
+	}
+	umask(ctx->umask);
+	if (ctx->uid == 0) {
+		set_caps(all_caps);
+		with_fsetid = true;
+		if (ctx->gid != 0) {
+			syscall(SYS_setfsgid, ctx->gid);
+			acting = true;
+		}
+		return;
+	}
+	set_caller(req, ctx);
+	acting = true;
+	with_groups = true;
+}
+
+void creds_leave(void)
+{
+	if (!is_root)
+		return;
+	umask(0);
+	if (acting) {
+		syscall(SYS_setfsuid, 0);
+		syscall(SYS_setfsgid, 0);
+		if (with_groups)
+			syscall(SYS_setgroups, 0, NULL);
+	}
+	/* returning to user 0 gave CAP_FSETID back as well */
+	set_caps(few_caps);
+	acting = with_fsetid = with_groups = false;
+}

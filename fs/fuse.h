@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * libfuse, and what older versions of it lack.
+ *
+ * Kernel passthrough needs libfuse 3.17; with an older one it is never used.
+ */
+#ifndef FS_FUSE_H
+#define FS_FUSE_H
+
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 314
+#endif
+
+#include <fuse_lowlevel.h>
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+#define HAVE_PASSTHROUGH 1
+#else
+#define HAVE_PASSTHROUGH 0
+#endif
+
+#endif

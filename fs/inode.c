@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/inode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+
+#define ROOT_ID 1 /* FUSE_ROOT_ID */
+#define HANDLE_SIZE 128 /* MAX_HANDLE_SZ */
+
+/* ---- the table ---- */
+
+static uint64_t hash_file(dev_t dev, ino_t ino)
+{
+	uint64_t key[2] = {dev, ino};
+
+	return hash_bytes(key, sizeof(key));
+}
+
+static uint64_t hash_id(uint64_t id)
+{
+	return hash_bytes(&id, sizeof(id));
+}
+
+static uint64_t hash_name(const struct inode *dir, const char *name)
+{
+	return hash_string(name) ^ hash_id(dir->id);
+}
+
+int inodes_init(struct inodes *t, const struct share *share)
+{
+	*t = (struct inodes){.share = share, .last_id = ROOT_ID};
+	t->root = (struct inode){
+		.id = ROOT_ID,
+		.dev = share->dev,
+		.ino = share->ino,
+		.type = S_IFDIR,
+		.nlookup = 1,
+	};
+	pthread_mutex_init(&t->mutex, NULL);
+	for (int i = 0; i < INODE_STRIPES; i++)
+		pthread_mutex_init(&t->stripes[i], NULL);
+	if (hash_insert(&t->by_id, &t->root.by_id, hash_id(ROOT_ID)) < 0 ||
+	    hash_insert(&t->by_file, &t->root.by_file,
+			hash_file(share->dev, share->ino)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void free_inode(struct inode *inode)
+{
+	free(inode->handle);
+	free(inode->name);
+	free(inode);
+}
+
+static void drop_inode(struct hash_node *n)
+{
+	struct inode *inode = container_of(n, struct inode, by_id);
+
+	if (inode->id != ROOT_ID)
+		free_inode(inode);
+}
+
+static void drop_nothing(struct hash_node *n)
+{
+}
+
+void inodes_release(struct inodes *t)
+{
+	hash_clear(&t->by_file, drop_nothing);
+	hash_clear(&t->by_name, drop_nothing);
+	hash_clear(&t->by_id, drop_inode);
+	pthread_mutex_destroy(&t->mutex);
+}
+
+static struct inode *find_id(struct inodes *t, uint64_t id)
+{
+	for (struct hash_node *n = hash_first(&t->by_id, hash_id(id)); n;
+	     n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_id);
+
+		if (inode->id == id)
+			return inode;
+	}
+	return NULL;
+}
+
+struct inode *inodes_find(struct inodes *t, uint64_t id)
+{
+	if (id == ROOT_ID)
+		return &t->root;
+	LOCK_SCOPE(&t->mutex);
+	return find_id(t, id);
+}
+
+pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode)
+{
+	return &t->stripes[inode->id % INODE_STRIPES];
+}
+
+/* An inode number may be used again for another file; its handle is new. */
+static bool same_handle(const struct file_handle *a, const struct file_handle *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	return a->handle_type == b->handle_type &&
+	       a->handle_bytes == b->handle_bytes &&
+	       !memcmp(a->f_handle, b->f_handle, a->handle_bytes);
+}
+
+static struct inode *find_file(struct inodes *t, const struct found *f)
+{
+	uint64_t hash = hash_file(f->st.st_dev, f->st.st_ino);
+
+	for (struct hash_node *n = hash_first(&t->by_file, hash); n;
+	     n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_file);
+
+		if (inode->dev == f->st.st_dev && inode->ino == f->st.st_ino &&
+		    inode->type == (f->st.st_mode & S_IFMT) &&
+		    (inode->id == ROOT_ID ||
+		     same_handle(inode->handle, f->handle)))
+			return inode;
+	}
+	return NULL;
+}
+
+/* Frees the inode, and each parent for which it was the last reason. */
+static void drop_unused(struct inodes *t, struct inode *inode)
+{
+	while (inode && inode->id != ROOT_ID && !inode->nlookup &&
+	       !inode->n_children) {
+		struct inode *parent = inode->parent;
+
+		hash_remove(&t->by_id, &inode->by_id);
+		hash_remove(&t->by_file, &inode->by_file);
+		if (parent)
+			hash_remove(&t->by_name, &inode->by_name);
+		free_inode(inode);
+		if (parent)
+			parent->n_children--;
+		inode = parent;
+	}
+}
+
+/* Takes the name, which is on the heap; without memory for it, or with no
+ * parent, the inode has none. */
+static void set_name(struct inodes *t, struct inode *inode,
+		     struct inode *parent, char *name)
+{
+	struct inode *old = inode->parent;
+
+	if (inode->id == ROOT_ID) {
+		free(name);
+		return;
+	}
+	if (old)
+		hash_remove(&t->by_name, &inode->by_name);
+	free(inode->name);
+	inode->name = parent ? name : NULL;
+	inode->parent = name ? parent : NULL;
+	if (inode->parent &&
+	    hash_insert(&t->by_name, &inode->by_name,
+			hash_name(parent, name)) < 0) {
+		free(take_ptr(inode->name));
+		inode->parent = NULL;
+	}
+	if (inode->parent)
+		inode->parent->n_children++;
+	if (old) {
+		old->n_children--;
+		drop_unused(t, old);
+	}
+}
+
+static struct inode *new_inode(struct inodes *t, struct found *f)
+{
+	struct inode *inode = calloc(1, sizeof(*inode));
+
+	if (!inode)
+		return NULL;
+	inode->id = ++t->last_id;
+	inode->dev = f->st.st_dev;
+	inode->ino = f->st.st_ino;
+	inode->type = f->st.st_mode & S_IFMT;
+	if (hash_insert(&t->by_id, &inode->by_id, hash_id(inode->id)) < 0) {
+		free(inode);
+		return NULL;
+	}
+	if (hash_insert(&t->by_file, &inode->by_file,
+			hash_file(inode->dev, inode->ino)) < 0) {
+		hash_remove(&t->by_id, &inode->by_id);
+		free(inode);
+		return NULL;
+	}
+	inode->handle = take_ptr(f->handle);
+	return inode;
+}
+
+struct inode *inodes_add(struct inodes *t, struct inode *parent,
+			 const char *name, struct found *found)
+{
+	char *copy = strdup(name);
+	struct inode *inode;
+
+	LOCK_SCOPE(&t->mutex);
+	inode = copy ? find_file(t, found) : NULL;
+	if (copy && !inode)
+		inode = new_inode(t, found);
+	free(take_ptr(found->handle));
+	if (!inode) {
+		free(copy);
+		return NULL;
+	}
+	inode->nlookup++;
+	if (inode->parent == parent && inode->name &&
+	    !strcmp(inode->name, name))
+		free(copy);
+	else
+		set_name(t, inode, parent, copy);
+	return inode;
+}
+
+void inodes_forget(struct inodes *t, uint64_t id, uint64_t n)
+{
+	struct inode *inode;
+
+	LOCK_SCOPE(&t->mutex);
+	inode = find_id(t, id);
+	if (!inode)
+		return;
+	inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
+	drop_unused(t, inode);
+}
+
+/* ---- names ---- */
+
+static struct inode *find_name(struct inodes *t, const struct inode *dir,
+			       const char *name)
+{
+	for (struct hash_node *n = hash_first(&t->by_name,
+					      hash_name(dir, name));
+	     n; n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_name);
+
+		if (inode->parent == dir && !strcmp(inode->name, name))
+			return inode;
+	}
+	return NULL;
+}
+
+void inodes_moved(struct inodes *t, struct inode *dir, const char *name,
+		  struct inode *to_dir, const char *to_name, bool exchange)
+{
+	struct inode *from, *to;
+
+	LOCK_SCOPE(&t->mutex);
+	from = find_name(t, dir, name);
+	to = to_dir ? find_name(t, to_dir, to_name) : NULL;
+	if (from == to)
+		to = NULL;
+	if (to)
+		set_name(t, to, exchange ? dir : NULL,
+			 exchange ? strdup(name) : NULL);
+	if (from)
+		set_name(t, from, to_dir, to_dir ? strdup(to_name) : NULL);
+}
+
+void inodes_with_path(struct inodes *t, const char *path,
+		      void (*use)(void *arg, struct inode *inode), void *arg)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct inode *inode = &t->root;
+	char *rest = copy, *name;
+
+	if (!copy)
+		return;
+	LOCK_SCOPE(&t->mutex);
+	while (inode && (name = strsep(&rest, "/")))
+		inode = find_name(t, inode, name);
+	if (inode)
+		use(arg, inode);
+}
+
+/* The length of the path with a slash behind each name; SIZE_MAX if a name on
+ * the way is gone. */
+static size_t path_length(const struct inode *inode)
+{
+	size_t len = 0;
+
+	for (; inode->id != ROOT_ID; inode = inode->parent) {
+		if (!inode->parent || !inode->name)
+			return SIZE_MAX;
+		len += strlen(inode->name) + 1;
+	}
+	return len;
+}
+
+char *inodes_path_of(struct inodes *t, struct inode *dir, const char *name,
+		     int *ret_error)
+{
+	size_t tail = strlen(name), len;
+	char *path;
+
+	LOCK_SCOPE(&t->mutex);
+	len = path_length(dir);
+	*ret_error = len == SIZE_MAX ? -ESTALE : -ENOMEM;
+	path = len == SIZE_MAX ? NULL : malloc(len + tail + 1);
+	if (!path)
+		return NULL;
+	memcpy(path + len, name, tail + 1);
+	for (; dir->id != ROOT_ID; dir = dir->parent) {
+		size_t n = strlen(dir->name);
+
+		path[--len] = '/';
+		len -= n;
+		memcpy(path + len, dir->name, n);
+	}
+	return path;
+}
+
+char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error)
+{
+	char *path = inodes_path_of(t, inode, "", ret_error);
+	size_t len = path ? strlen(path) : 0;
+
+	if (len > 0)
+		path[len - 1] = '\0'; /* the slash behind its own name */
+	return path;
+}
+
+/* ---- the share ---- */
+
+static int get_handle(const struct inodes *t, int fd,
+		      struct file_handle **ret_handle)
+{
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + HANDLE_SIZE];
+	} u = {.handle.handle_bytes = HANDLE_SIZE};
+	struct file_handle *copy;
+	int mount_id;
+
+	*ret_handle = NULL;
+	if (!t->share->has_handles ||
+	    name_to_handle_at(fd, "", &u.handle, &mount_id, AT_EMPTY_PATH) < 0 ||
+	    mount_id != t->share->mount_id)
+		return 0; /* by path, then */
+	copy = malloc(sizeof(*copy) + u.handle.handle_bytes);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, &u.handle, sizeof(*copy) + u.handle.handle_bytes);
+	*ret_handle = copy;
+	return 0;
+}
+
+int inodes_look(struct inodes *t, int dirfd, const char *name,
+		struct found *ret_found)
+{
+	_cleanup_close_ int fd =
+		openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : inodes_look_fd(t, fd, ret_found);
+}
+
+int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
+{
+	if (fstat(fd, &ret_found->st) < 0)
+		return -errno;
+	return get_handle(t, fd, &ret_found->handle);
+}
+
+static int open_beneath(int root_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	/* O_NOFOLLOW and O_PATH: a symlink itself is what we want, if it is
+	 * the last name. RESOLVE_NO_SYMLINKS allows that. */
+	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_by_path(struct inodes *t, struct inode *inode)
+{
+	int error;
+	_cleanup_free_ char *path = inodes_path(t, inode, &error);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (!path)
+		return error;
+	fd = open_beneath(t->share->root_fd, path);
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE
+								       : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != inode->dev || st.st_ino != inode->ino)
+		return -ESTALE;
+	return take_fd(fd);
+}
+
+int inodes_open(struct inodes *t, struct inode *inode)
+{
+	int fd;
+
+	if (inode->id != ROOT_ID && !inode->handle)
+		return open_by_path(t, inode);
+	if (inode->id == ROOT_ID)
+		fd = fcntl(t->share->root_fd, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open_by_handle_at(t->share->root_fd, inode->handle,
+				       O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Copies where it is, and opens that folder. */
+static int open_parent(struct inodes *t, struct inode *inode, char **ret_name)
+{
+	struct inode *parent;
+
+	pthread_mutex_lock(&t->mutex);
+	parent = inode->parent;
+	*ret_name = inode->name ? strdup(inode->name) : NULL;
+	if (parent)
+		parent->n_children++; /* stays while we look at it */
+	pthread_mutex_unlock(&t->mutex);
+	if (parent) {
+		int fd = inodes_open(t, parent);
+
+		pthread_mutex_lock(&t->mutex);
+		parent->n_children--;
+		drop_unused(t, parent);
+		pthread_mutex_unlock(&t->mutex);
+		return fd;
+	}
+	return -ESTALE;
+}
+
+bool inodes_name_is_right(struct inodes *t, struct inode *inode)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_close_ int dirfd = open_parent(t, inode, &name);
+	struct stat st;
+
+	return dirfd >= 0 && name &&
+	       fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == inode->dev && st.st_ino == inode->ino;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inodes the kernel knows, and how each is found on the share.
+ *
+ * No descriptor is kept for them: a user who looks at 20 000 files would use
+ * up ours. An inode is opened again when it is needed, by file handle
+ * (name_to_handle_at(2)) where the share can do that, else by its path from
+ * the root, and then it must still be the same file.
+ *
+ * Ids are numbers that are never used twice, not pointers: the kernel may ask
+ * for one we have forgotten (an NFS client's handle), and gets ESTALE.
+ *
+ * An inode lives while the kernel knows it (nlookup > 0) or a child does. All
+ * members but the fixed ones are under the table's mutex; it is a leaf, and
+ * nothing on the share is touched under it.
+ */
+#ifndef FS_INODE_H
+#define FS_INODE_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "core/hash.h"
+#include "fs/share.h"
+
+#define INODE_STRIPES 64
+
+struct file_handle;
+
+struct inode {
+	struct hash_node by_id;
+	struct hash_node by_file;
+	struct hash_node by_name; /* while it has one */
+	uint64_t id; /* fixed, and so is what follows up to `handle` */
+	dev_t dev;
+	ino_t ino;
+	mode_t type;		    /* S_IFMT */
+	struct file_handle *handle; /* NULL: by path */
+
+	uint64_t nlookup;
+	uint32_t n_children;
+	struct inode *parent; /* NULL for the root, and when it has no name */
+	char *name;
+
+	/* Under the inode's stripe; see inode_stripe(). */
+	int32_t backing_id; /* kernel passthrough; 0: none */
+	uint32_t backing_users;
+	uint32_t plain_users; /* handles without it */
+	struct open_file *files; /* all handles, see fs/file.h */
+};
+
+struct inodes {
+	const struct share *share;
+	pthread_mutex_t mutex;
+	struct hash by_id;   /* under mutex */
+	struct hash by_file; /* under mutex */
+	struct hash by_name; /* under mutex: by folder and name */
+	uint64_t last_id;    /* under mutex */
+	struct inode root;
+	/* A mutex for each inode would cost more memory than the inode. Held
+	 * over the passthrough calls into the kernel, nothing else. */
+	pthread_mutex_t stripes[INODE_STRIPES];
+};
+
+int inodes_init(struct inodes *t, const struct share *share);
+void inodes_release(struct inodes *t);
+
+/* NULL if the id is not known. What is found stays as long as the request. */
+struct inode *inodes_find(struct inodes *t, uint64_t id);
+
+/* What is known of one file on the share, in the inode's terms. */
+struct found {
+	struct stat st;
+	struct file_handle *handle; /* on the heap, or NULL */
+};
+
+/* Looks at a name in an open folder, following nothing. Returns 0 or -errno;
+ * the caller frees ret_found->handle, or leaves it to inodes_add(). */
+int inodes_look(struct inodes *t, int dirfd, const char *name,
+		struct found *ret_found);
+
+/* The same for an open file itself. */
+int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found);
+
+/* The inode for a file found under that name, known before or new, with one
+ * more lookup. Takes the handle. NULL when memory is short. */
+struct inode *inodes_add(struct inodes *t, struct inode *parent,
+			 const char *name, struct found *found);
+
+/* The kernel forgot n lookups; the inode may be gone afterwards. */
+void inodes_forget(struct inodes *t, uint64_t id, uint64_t n);
+
+/* A rename or an unlink happened. `name` of `dir` no longer is what it was;
+ * with `to_dir` it is `to_name` there. */
+void inodes_moved(struct inodes *t, struct inode *dir, const char *name,
+		  struct inode *to_dir, const char *to_name, bool exchange);
+
+/* Its path from the root, without a leading slash ("" for the root), on the
+ * heap. NULL with -ESTALE in ret_error if it has none any more. */
+char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error);
+
+/* The inode last known under a path, or NULL. Only to look at its open files:
+ * it may be gone in the next moment. `use` is called under the mutex. */
+void inodes_with_path(struct inodes *t, const char *path,
+		      void (*use)(void *arg, struct inode *inode), void *arg);
+
+/* The path of a name in a folder. */
+char *inodes_path_of(struct inodes *t, struct inode *dir, const char *name,
+		     int *ret_error);
+
+/* An O_PATH descriptor of it, which the caller closes, or -errno. -ESTALE: it
+ * is no longer on the share, or its name now is another file. Not between
+ * creds_enter() and creds_leave(). */
+int inodes_open(struct inodes *t, struct inode *inode);
+
+/* Whether the name we know it by still leads to it. A file renamed on the
+ * share behind our back is not checked out under its old name. */
+bool inodes_name_is_right(struct inodes *t, struct inode *inode);
+
+pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "fs/camfs.h"
+#include "fs/creds.h"
+#include "fs/ctldir.h"
+#include "fs/gate.h"
+#include "fs/log.h"
+#include "fs/mountpoint.h"
+
+/* Each open that waits for the file lock, or for another's checkin, keeps a
+ * thread; reads must go on meanwhile. */
+#define MAX_THREADS 1000
+#define IDLE_THREADS 8
+
+static void no_ready(void *unused)
+{
+}
+
+void mount_options_init(struct mount_options *o)
+{
+	*o = (struct mount_options){
+		.lock_timeout = 5000,
+		.cache_seconds = 1,
+		.passthrough = true,
+		.on_ready = no_ready,
+	};
+}
+
+/* ---- what stands behind the operations ---- */
+
+static int open_registry(struct camfs *fs)
+{
+	struct registry_options options = {
+		.state_dir = fs->share.state_fd,
+		.locks_dir = fs->share.locks_dir,
+		.locks_name = fs->share.locks_name,
+		.host = fs->host,
+		.on_event = gate_on_event,
+		.on_event_arg = fs,
+	};
+	struct wait w = wait_for_ms(fs->options->lock_timeout);
+	int r = registry_open(&fs->registry, &options, &w);
+
+	if (r == -ETIMEDOUT)
+		log_error("cannot read the records: another program has held "
+			  "the file lock '%s.lock' for more than %u ms; see "
+			  "who with fuser(1)",
+			  fs->share.locks_name, fs->options->lock_timeout);
+	else if (r < 0)
+		log_error("cannot read the records in '%s' of '%s': %s",
+			  fs->share.locks_name, fs->options->share,
+			  strerror(-r));
+	return r;
+}
+
+static void warn_of_shadowed(struct camfs *fs)
+{
+	struct stat st;
+
+	if (fstatat(fs->share.root_fd, CTL_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		log_warning("the share '%s' has an entry '" CTL_NAME "' of its "
+			    "own: the mount shows the checkouts in its place",
+			    fs->options->share);
+}
+
+static int camfs_open(struct camfs *fs, const struct mount_options *o)
+{
+	int r = share_open(&fs->share, o->share, o->locks);
+
+	if (r < 0)
+		return r;
+	fs->options = o;
+	if (gethostname(fs->host, sizeof(fs->host) - 1) < 0)
+		strcpy(fs->host, "localhost");
+	history_init(&fs->history, fs->share.state_fd);
+	r = inodes_init(&fs->inodes, &fs->share);
+	if (r == 0)
+		r = users_open(&fs->users);
+	if (r == 0)
+		r = ctldir_open(&fs->ctldir, fs);
+	if (r == 0)
+		r = open_registry(fs);
+	if (r == 0)
+		r = checkouts_open(&fs->checkouts, fs->registry);
+	if (r == 0)
+		warn_of_shadowed(fs);
+	return r;
+}
+
+static void camfs_close(struct camfs *fs)
+{
+	if (!fs->options)
+		return; /* never opened */
+	registry_close(fs->registry);
+	checkouts_free(fs->checkouts);
+	ctldir_free(fs->ctldir);
+	users_free(fs->users);
+	inodes_release(&fs->inodes);
+	history_release(&fs->history);
+	share_close(&fs->share);
+}
+
+/* ---- the session ---- */
+
+/* The share's path may hold a comma, which separates options. */
+static int add_options(struct fuse_args *args, const struct mount_options *o)
+{
+	_cleanup_free_ char *fsname = NULL;
+	char *list = NULL;
+	int r;
+
+	if (asprintf(&fsname, "fsname=%s", o->share) < 0) {
+		fsname = NULL;
+		return -ENOMEM;
+	}
+	r = fuse_opt_add_opt_escaped(&list, fsname);
+	if (r == 0)
+		r = fuse_opt_add_opt(&list,
+				     "subtype=camlock,default_permissions");
+	if (r == 0 && geteuid() == 0)
+		r = fuse_opt_add_opt(&list, "allow_other");
+	if (r == 0 && o->mount_flags && *o->mount_flags)
+		r = fuse_opt_add_opt(&list, o->mount_flags);
+	if (r == 0)
+		r = fuse_opt_add_arg(args, "camlock");
+	if (r == 0)
+		r = fuse_opt_add_arg(args, "-o");
+	if (r == 0)
+		r = fuse_opt_add_arg(args, list);
+	if (r == 0 && o->debug)
+		r = fuse_opt_add_arg(args, "-d");
+	free(list);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int open_session(struct camfs *fs)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int r = add_options(&args, fs->options);
+
+	if (r == 0) {
+		fs->session = fuse_session_new(&args, &camfs_ops,
+					       sizeof(camfs_ops), fs);
+		r = fs->session ? 0 : -EINVAL; /* libfuse has said why */
+	}
+	fuse_opt_free_args(&args);
+	if (r < 0)
+		return r;
+	if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
+		log_error("cannot mount at '%s': FUSE refused; is the kernel "
+			  "module 'fuse' there, the package fuse3 installed, "
+			  "and may you mount there",
+			  fs->options->mountpoint);
+		fuse_session_destroy(fs->session);
+		fs->session = NULL;
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* Told to stop, we let the mount go at once, but serve what is open until it
+ * is closed: the loop ends when the kernel gives up the last of it. */
+static void *await_signal(void *arg)
+{
+	struct camfs *fs = arg;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigwait(&set, &sig);
+	log_info("signal %d: unmounting '%s'; files that are open stay usable "
+		 "until they are closed",
+		 sig, fs->options->mountpoint);
+	mountpoint_detach(fs->options->mountpoint);
+	sigwait(&set, &sig);
+	log_warning("signal %d again: ending at once", sig);
+	fuse_session_exit(fs->session);
+	return NULL;
+}
+
+/* All threads are made after this and leave these signals to one. */
+static int start_signal_thread(struct camfs *fs, pthread_t *ret_thread)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return -pthread_create(ret_thread, NULL, await_signal, fs);
+}
+
+static int serve(struct camfs *fs)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int r;
+
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
+	fuse_loop_cfg_set_idle_threads(config, IDLE_THREADS);
+	r = fuse_session_loop_mt(fs->session, config);
+	fuse_loop_cfg_destroy(config);
+	return r < 0 ? r : 0;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int mount_run(const struct mount_options *o)
+{
+	struct camfs fs = {};
+	pthread_t signals;
+	int r = mountpoint_prepare(o);
+
+	if (r < 0)
+		return r;
+	umask(0);
+	raise_descriptor_limit();
+	creds_init();
+	r = start_signal_thread(&fs, &signals);
+	if (r < 0)
+		return r;
+	r = camfs_open(&fs, o);
+	if (r == 0)
+		r = open_session(&fs);
+	if (r == 0) {
+		r = serve(&fs);
+		fuse_session_unmount(fs.session);
+	}
+	pthread_cancel(signals);
+	pthread_join(signals, NULL);
+	if (fs.session)
+		fuse_session_destroy(fs.session);
+	camfs_close(&fs);
+	return r;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Mounting a share, and serving it until it is unmounted.
+ */
+#ifndef FS_MOUNT_H
+#define FS_MOUNT_H
+
+#include <stdbool.h>
+
+struct mount_options {
+	const char *share;	/* the shop's folder */
+	const char *mountpoint; /* an empty folder, or the share itself */
+	const char *locks;	/* locks.json; NULL: SHARE/.camlock/locks.json */
+	unsigned lock_timeout;	/* ms to wait for the file lock */
+	double cache_seconds; /* how long names and attributes are believed */
+	bool passthrough; /* let the kernel read and write the files itself,
+			     where it can */
+	bool debug;	  /* print every request */
+	const char *mount_flags; /* comma-separated options of mount(8) that
+				    the kernel takes, "ro,noatime"; or NULL */
+
+	/* Called once, when the mount answers. */
+	void (*on_ready)(void *arg);
+	void *on_ready_arg;
+};
+
+/* The values used when nothing is said. */
+void mount_options_init(struct mount_options *o);
+
+/* Mounts and serves in the calling process until the mount is gone or SIGTERM,
+ * SIGINT or SIGHUP asks for it. What goes wrong is told by fs/log.h. Returns
+ * 0, or -errno if it never was mounted or ended in error. */
+int mount_run(const struct mount_options *o);
+
+#endif

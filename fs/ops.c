@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/ops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "fs/ctldir.h"
+#include "fs/log.h"
+
+struct inode *ops_inode(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *inode;
+
+	if (ctldir_owns(ino)) {
+		fuse_reply_err(req, EPERM);
+		return NULL;
+	}
+	inode = inodes_find(&camfs_of(req)->inodes, ino);
+	if (!inode)
+		fuse_reply_err(req, ESTALE);
+	return inode;
+}
+
+int ops_check_name(struct camfs *fs, const struct inode *dir, const char *name,
+		   bool make)
+{
+	if (share_is_hidden(&fs->share, dir->dev, dir->ino, name))
+		return make ? -EPERM : -ENOENT;
+	if (dir == &fs->inodes.root && !strcmp(name, CTL_NAME))
+		return -EPERM;
+	return 0;
+}
+
+/* The kernel writes through a passthrough handle without telling us that it
+ * cleared set-user-ID bits: of files that have them it asks every time. */
+double ops_cache_seconds(const struct camfs *fs, const struct stat *st)
+{
+	if (S_ISREG(st->st_mode) && (st->st_mode & (S_ISUID | S_ISGID)))
+		return 0;
+	return fs->options->cache_seconds;
+}
+
+int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
+		   struct found *found, struct fuse_entry_param *ret_entry)
+{
+	struct inode *inode = inodes_add(&fs->inodes, dir, name, found);
+
+	if (!inode)
+		return -ENOMEM;
+	*ret_entry = (struct fuse_entry_param){
+		.ino = inode->id,
+		.attr = found->st,
+		.attr_timeout = ops_cache_seconds(fs, &found->st),
+		.entry_timeout = fs->options->cache_seconds,
+	};
+	return 0;
+}
+
+void ops_reply_entry(fuse_req_t req, struct inode *dir, int dirfd,
+		     const char *name)
+{
+	struct camfs *fs = camfs_of(req);
+	struct fuse_entry_param entry;
+	struct found found;
+	int r = inodes_look(&fs->inodes, dirfd, name, &found);
+
+	if (r == 0)
+		r = ops_fill_entry(fs, dir, name, &found, &entry);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_entry(req, &entry) < 0)
+		inodes_forget(&fs->inodes, entry.ino, 1);
+}
+
+static void want(struct fuse_conn_info *conn, unsigned long flag)
+{
+#if HAVE_PASSTHROUGH
+	fuse_set_feature_flag(conn, flag);
+#else
+	conn->want |= conn->capable & (unsigned)flag;
+#endif
+}
+
+static void init_passthrough(struct camfs *fs, struct fuse_conn_info *conn)
+{
+#if HAVE_PASSTHROUGH
+	if (!fs->options->passthrough)
+		return;
+	fs->passthrough = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
+	/* 1: the share itself may be an overlayfs, say */
+	conn->max_backing_stack_depth = fs->share.is_stacked;
+#endif
+	if (fs->options->passthrough && !fs->passthrough)
+		log_info("no kernel passthrough: it needs Linux 6.9, libfuse "
+			 "3.17 and root; reads and writes go through camlock, "
+			 "which is slower");
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct camfs *fs = userdata;
+
+	want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+	want(conn, FUSE_CAP_PARALLEL_DIROPS);
+	want(conn, FUSE_CAP_READDIRPLUS);
+	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
+	want(conn, FUSE_CAP_DONT_MASK);
+	want(conn, FUSE_CAP_POSIX_ACL);
+	init_passthrough(fs, conn);
+	fs->options->on_ready(fs->options->on_ready_arg);
+}
+
+const struct fuse_lowlevel_ops camfs_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.open = op_open,
+	.create = op_create,
+	.read = op_read,
+	.write_buf = op_write_buf,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.statfs = op_statfs,
+	.getxattr = op_getxattr,
+	.setxattr = op_setxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+};

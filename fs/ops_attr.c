@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Attributes, extended attributes, and the file system's own numbers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "fs/creds.h"
+#include "fs/ctldir.h"
+#include "fs/file.h"
+#include "fs/gate.h"
+#include "fs/ops.h"
+
+/* Through the handle if the kernel names one: the file may have no name any
+ * more. Returns 0 or -errno. */
+static int read_attr(struct camfs *fs, struct inode *inode,
+		     const struct fuse_file_info *fi, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (fi)
+		return fstat(file_of(fi)->fd, ret_st) < 0 ? -errno : 0;
+	fd = inodes_open(&fs->inodes, inode);
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret_st) < 0 ? -errno : 0;
+}
+
+static void reply_attr(fuse_req_t req, struct inode *inode,
+		       const struct fuse_file_info *fi)
+{
+	struct camfs *fs = camfs_of(req);
+	struct stat st;
+	int r = read_attr(fs, inode, fi, &st);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, ops_cache_seconds(fs, &st));
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode *inode;
+
+	if (ctldir_owns(ino)) {
+		ctldir_getattr(req, ino);
+		return;
+	}
+	inode = ops_inode(req, ino);
+	/* a folder's handle is no open_file */
+	if (inode)
+		reply_attr(req, inode, S_ISREG(inode->type) ? fi : NULL);
+}
+
+static int set_times(int fd, const struct stat *attr, int valid)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+				    {.tv_nsec = UTIME_OMIT}};
+
+	if (valid & FUSE_SET_ATTR_ATIME_NOW)
+		times[0].tv_nsec = UTIME_NOW;
+	else if (valid & FUSE_SET_ATTR_ATIME)
+		times[0] = attr->st_atim;
+	if (valid & FUSE_SET_ATTR_MTIME_NOW)
+		times[1].tv_nsec = UTIME_NOW;
+	else if (valid & FUSE_SET_ATTR_MTIME)
+		times[1] = attr->st_mtim;
+	return utimensat(fd, "", times, AT_EMPTY_PATH);
+}
+
+static int set_size(const char *path, const struct fuse_file_info *fi,
+		    off_t size)
+{
+	return fi ? ftruncate(file_of(fi)->fd, size) : truncate(path, size);
+}
+
+/* Everything the request asks for, as the caller. */
+static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
+		  const struct fuse_file_info *fi)
+{
+	char path[PROC_PATH_SIZE];
+
+	share_proc_path(fd, path);
+	CREDS_SCOPE(req);
+	if ((valid & FUSE_SET_ATTR_MODE) && chmod(path, attr->st_mode) < 0)
+		return -errno;
+	if (valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) {
+		uid_t uid = valid & FUSE_SET_ATTR_UID ? attr->st_uid
+						      : (uid_t)-1;
+		gid_t gid = valid & FUSE_SET_ATTR_GID ? attr->st_gid
+						      : (gid_t)-1;
+
+		if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+			return -errno;
+	}
+	if ((valid & FUSE_SET_ATTR_SIZE) && set_size(path, fi, attr->st_size) < 0)
+		return -errno;
+	if ((valid & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME)) &&
+	    set_times(fd, attr, valid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Truncating by path is a checkout for that moment; through a handle that can
+ * write, the handle has it already. */
+static int take_for_size(fuse_req_t req, struct inode *inode, int valid,
+			 const struct fuse_file_info *fi,
+			 struct checkout **ret_checkout)
+{
+	if (!(valid & FUSE_SET_ATTR_SIZE) || (fi && file_of(fi)->checkout))
+		return 0;
+	return gate_take_inode(req, inode, ret_checkout);
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
+		struct fuse_file_info *fi)
+{
+	struct camfs *fs = camfs_of(req);
+	struct inode *inode = ops_inode(req, ino);
+	struct checkout *checkout = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!inode)
+		return;
+	r = fd = inodes_open(&fs->inodes, inode);
+	if (r >= 0)
+		r = take_for_size(req, inode, valid, fi, &checkout);
+	if (r == 0)
+		r = change(req, fd, attr, valid, fi);
+	if (checkout)
+		gate_give_back(fs, checkout, false, r == 0);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_attr(req, inode, fi);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	if (fstatvfs(camfs_of(req)->share.root_fd, &st) < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_statfs(req, &st);
+}
+
+/* Opens the inode and makes the path by which its xattrs are reached. Returns
+ * the descriptor, or -1 when the error has been replied. */
+static int open_for_xattr(fuse_req_t req, fuse_ino_t ino,
+			  char path[PROC_PATH_SIZE])
+{
+	struct inode *inode;
+	int fd;
+
+	if (ctldir_owns(ino)) {
+		fuse_reply_err(req, ENOTSUP);
+		return -1;
+	}
+	inode = ops_inode(req, ino);
+	if (!inode)
+		return -1;
+	fd = inodes_open(&camfs_of(req)->inodes, inode);
+	if (fd < 0) {
+		fuse_reply_err(req, -fd);
+		return -1;
+	}
+	share_proc_path(fd, path);
+	return fd;
+}
+
+static ssize_t read_xattr(const char *path, const char *name, char *value,
+			  size_t size)
+{
+	return name ? getxattr(path, name, value, size)
+		    : listxattr(path, value, size);
+}
+
+/* One value, or the list of names if `name` is NULL; size 0 asks how long. */
+static void reply_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			size_t size)
+{
+	char path[PROC_PATH_SIZE];
+	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
+	_cleanup_free_ char *value = NULL;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	value = size ? malloc(size) : NULL;
+	if (size && !value) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	n = read_xattr(path, name, value, size);
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else if (!size)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, value, (size_t)n);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	reply_xattr(req, ino, name, size);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	reply_xattr(req, ino, NULL, size);
+}
+
+static int change_xattr(fuse_req_t req, const char *path, const char *name,
+			const char *value, size_t size, int flags)
+{
+	int r;
+
+	CREDS_SCOPE(req);
+	r = value ? setxattr(path, name, value, size, flags)
+		  : removexattr(path, name);
+	return r < 0 ? errno : 0;
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+		 const char *value, size_t size, int flags)
+{
+	char path[PROC_PATH_SIZE];
+	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
+
+	if (fd >= 0)
+		fuse_reply_err(req, change_xattr(req, path, name,
+						 value ? value : "", size,
+						 flags));
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	char path[PROC_PATH_SIZE];
+	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
+
+	if (fd >= 0)
+		fuse_reply_err(req, change_xattr(req, path, name, NULL, 0, 0));
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Names: looking them up, making, removing and moving them.
+ *
+ * What makes or removes something acts as the caller (fs/creds.h); looking
+ * does not, because the kernel has checked the caller's rights by then
+ * (default_permissions), and what it asks for may be more than he can see.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "fs/creds.h"
+#include "fs/ctldir.h"
+#include "fs/gate.h"
+#include "fs/ops.h"
+
+static void reply_missing(fuse_req_t req)
+{
+	struct fuse_entry_param none = {
+		.entry_timeout = camfs_of(req)->options->cache_seconds};
+
+	fuse_reply_entry(req, &none);
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
+{
+	struct camfs *fs = camfs_of(req);
+	struct fuse_entry_param entry;
+	_cleanup_close_ int dirfd = -1;
+	struct found found;
+	struct inode *dir;
+	int r;
+
+	if (ctldir_owns(dir_ino) ||
+	    (dir_ino == FUSE_ROOT_ID && !strcmp(name, CTL_NAME))) {
+		ctldir_lookup(req, dir_ino, name);
+		return;
+	}
+	dir = ops_inode(req, dir_ino);
+	if (!dir)
+		return;
+	r = ops_check_name(fs, dir, name, false);
+	if (r == 0)
+		r = dirfd = inodes_open(&fs->inodes, dir);
+	if (r >= 0)
+		r = inodes_look(&fs->inodes, dirfd, name, &found);
+	if (r == 0)
+		r = ops_fill_entry(fs, dir, name, &found, &entry);
+	if (r == -ENOENT)
+		reply_missing(req);
+	else if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_entry(req, &entry) < 0)
+		inodes_forget(&fs->inodes, entry.ino, 1);
+}
+
+static void forget(struct camfs *fs, fuse_ino_t ino, uint64_t n)
+{
+	if (ctldir_owns(ino))
+		ctldir_forget(fs, ino, n);
+	else
+		inodes_forget(&fs->inodes, ino, n);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	forget(camfs_of(req), ino, n);
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *list)
+{
+	for (size_t i = 0; i < n; i++)
+		forget(camfs_of(req), list[i].ino, list[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* The folder for a new or removed name, opened. Returns the descriptor, or -1
+ * when the error has been replied. */
+static int open_dir(fuse_req_t req, fuse_ino_t ino, const char *name,
+		    bool to_make, struct inode **ret_dir)
+{
+	struct camfs *fs = camfs_of(req);
+	struct inode *dir = ops_inode(req, ino);
+	int r;
+
+	if (!dir)
+		return -1;
+	r = ops_check_name(fs, dir, name, to_make);
+	if (r == 0)
+		r = inodes_open(&fs->inodes, dir);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return -1;
+	}
+	*ret_dir = dir;
+	return r;
+}
+
+/* What there is to make besides a regular file that is opened. */
+struct node {
+	mode_t mode;
+	dev_t dev;
+	const char *target; /* of a symlink */
+};
+
+static int make_node(fuse_req_t req, int dirfd, const char *name,
+		     const struct node *node)
+{
+	int r;
+
+	CREDS_SCOPE(req);
+	if (S_ISLNK(node->mode))
+		r = symlinkat(node->target, dirfd, name);
+	else if (S_ISDIR(node->mode))
+		r = mkdirat(dirfd, name, node->mode & 07777);
+	else
+		r = mknodat(dirfd, name, node->mode, node->dev);
+	return r < 0 ? -errno : 0;
+}
+
+static void make(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
+		 const struct node *node)
+{
+	struct camfs *fs = camfs_of(req);
+	struct checkout *checkout = NULL;
+	struct inode *dir = NULL;
+	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, true, &dir);
+	int r = 0;
+
+	if (dirfd < 0)
+		return;
+	if (S_ISREG(node->mode)) {
+		_cleanup_free_ char *path =
+			inodes_path_of(&fs->inodes, dir, name, &r);
+
+		if (path)
+			r = gate_take(req, path, &checkout);
+	}
+	if (r == 0)
+		r = make_node(req, dirfd, name, node);
+	if (checkout)
+		gate_give_back(fs, checkout, false, r == 0);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		ops_reply_entry(req, dir, dirfd, name);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
+	      dev_t dev)
+{
+	/* no type means a regular file */
+	struct node node = {mode & S_IFMT ? mode : mode | S_IFREG, dev, NULL};
+
+	make(req, dir, name, &node);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode)
+{
+	struct node node = {S_IFDIR | (mode & 07777), 0, NULL};
+
+	make(req, dir, name, &node);
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t dir,
+		const char *name)
+{
+	struct node node = {S_IFLNK, 0, target};
+
+	make(req, dir, name, &node);
+}
+
+static int link_as_caller(fuse_req_t req, int fd, int dirfd, const char *name)
+{
+	char path[PROC_PATH_SIZE];
+
+	share_proc_path(fd, path);
+	CREDS_SCOPE(req);
+	return linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0
+		       ? -errno
+		       : 0;
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
+	     const char *name)
+{
+	struct camfs *fs = camfs_of(req);
+	struct inode *inode = ops_inode(req, ino), *dir = NULL;
+	_cleanup_close_ int dirfd = -1, fd = -1;
+	int r;
+
+	if (!inode)
+		return;
+	dirfd = open_dir(req, dir_ino, name, true, &dir);
+	if (dirfd < 0)
+		return;
+	r = fd = inodes_open(&fs->inodes, inode);
+	if (r >= 0)
+		r = link_as_caller(req, fd, dirfd, name);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		ops_reply_entry(req, dir, dirfd, name);
+}
+
+static int unlink_as_caller(fuse_req_t req, int dirfd, const char *name,
+			    int flags)
+{
+	CREDS_SCOPE(req);
+	return unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
+}
+
+static void remove_name(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
+			int flags)
+{
+	struct inode *dir = NULL;
+	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
+	int r;
+
+	if (dirfd < 0)
+		return;
+	r = unlink_as_caller(req, dirfd, name, flags);
+	if (r == 0)
+		inodes_moved(&camfs_of(req)->inodes, dir, name, NULL, NULL,
+			     false);
+	fuse_reply_err(req, -r);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t dir, const char *name)
+{
+	remove_name(req, dir, name, 0);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name)
+{
+	remove_name(req, dir, name, AT_REMOVEDIR);
+}
+
+static int rename_as_caller(fuse_req_t req, int dirfd, const char *name,
+			    int to_dirfd, const char *to_name,
+			    unsigned int flags)
+{
+	CREDS_SCOPE(req);
+	return renameat2(dirfd, name, to_dirfd, to_name, flags) < 0 ? -errno
+								    : 0;
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
+	       fuse_ino_t to_ino, const char *to_name, unsigned int flags)
+{
+	struct inode *dir = NULL, *to_dir = NULL;
+	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
+	_cleanup_close_ int to_dirfd = -1;
+	int r;
+
+	if (dirfd < 0)
+		return;
+	to_dirfd = open_dir(req, to_ino, to_name, true, &to_dir);
+	if (to_dirfd < 0)
+		return;
+	r = rename_as_caller(req, dirfd, name, to_dirfd, to_name, flags);
+	if (r == 0)
+		inodes_moved(&camfs_of(req)->inodes, dir, name, to_dir,
+			     to_name, flags & RENAME_EXCHANGE);
+	fuse_reply_err(req, -r);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *inode = ops_inode(req, ino);
+	_cleanup_close_ int fd = -1;
+	char target[PATH_MAX + 1];
+	ssize_t n;
+
+	if (!inode)
+		return;
+	fd = inodes_open(&camfs_of(req)->inodes, inode);
+	n = fd < 0 ? fd : readlinkat(fd, "", target, sizeof(target) - 1);
+	if (n < 0) {
+		fuse_reply_err(req, fd < 0 ? -fd : errno);
+		return;
+	}
+	target[n] = '\0';
+	fuse_reply_readlink(req, target);
+}

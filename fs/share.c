@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "fs/log.h"
+
+#define LOCKS_NAME "locks.json"
+#define HANDLE_SIZE 128 /* MAX_HANDLE_SZ of <fcntl.h> */
+
+static int fail(const char *what, const char *path, const char *advice)
+{
+	int r = -errno;
+
+	log_error("%s '%s': %s%s", what, path, strerror(-r), advice);
+	return r;
+}
+
+static int open_folder(int dirfd, const char *path, int flags)
+{
+	return openat(dirfd, path, flags | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_root(struct share *s, const char *path)
+{
+	struct statfs fs;
+	struct stat st;
+
+	s->root_fd = open_folder(AT_FDCWD, path, O_PATH);
+	if (s->root_fd < 0)
+		return fail("cannot open the share", path,
+			    errno == ENOTDIR ? "; give a folder" : "");
+	if (fstat(s->root_fd, &st) < 0 || fstatfs(s->root_fd, &fs) < 0)
+		return fail("cannot read the share", path, "");
+	s->is_stacked = fs.f_type == OVERLAYFS_SUPER_MAGIC;
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	return 0;
+}
+
+static int open_state(struct share *s, const char *path)
+{
+	if (mkdirat(s->root_fd, STATE_NAME, 0755) < 0 && errno != EEXIST)
+		return fail("cannot make '" STATE_NAME "' in the share", path,
+			    "; the records are kept there, so whoever mounts "
+			    "must be able to write to the share");
+	s->state_fd = open_folder(s->root_fd, STATE_NAME,
+				  O_RDONLY | O_NOFOLLOW);
+	if (s->state_fd < 0)
+		return fail("cannot open '" STATE_NAME "' in the share", path,
+			    "; it must be a folder of its own, no link");
+	return 0;
+}
+
+/* locks.json in our own folder, or wherever `locks` says. */
+static int open_locks_dir(struct share *s, const char *locks)
+{
+	_cleanup_free_ char *copy = locks ? strdup(locks) : NULL;
+	const char *slash = locks ? strrchr(locks, '/') : NULL;
+	struct stat st;
+
+	s->locks_name = strdup(!locks ? LOCKS_NAME : slash ? slash + 1 : locks);
+	if (!s->locks_name || (locks && !copy))
+		return -ENOMEM;
+	if (!s->locks_name[0] || !strcmp(s->locks_name, ".") ||
+	    !strcmp(s->locks_name, "..")) {
+		errno = EISDIR;
+		return fail("cannot use", locks, "; give a file's path");
+	}
+	s->locks_dir = locks ? open_folder(AT_FDCWD, dirname(copy), O_RDONLY)
+			     : dup(s->state_fd);
+	if (s->locks_dir < 0 || fstat(s->locks_dir, &st) < 0)
+		return fail("cannot open the folder of", locks ? locks : "",
+			    "; it must be there already");
+	s->locks_dev = st.st_dev;
+	s->locks_ino = st.st_ino;
+	return 0;
+}
+
+/* Whether files can be opened by handle: the file system must know how, and
+ * we must have CAP_DAC_READ_SEARCH. */
+static void probe_handles(struct share *s)
+{
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + HANDLE_SIZE];
+	} u = {.handle.handle_bytes = HANDLE_SIZE};
+	_cleanup_close_ int fd = -1;
+
+	if (name_to_handle_at(s->root_fd, "", &u.handle, &s->mount_id,
+			      AT_EMPTY_PATH) < 0)
+		return;
+	fd = open_by_handle_at(s->root_fd, &u.handle, O_PATH | O_CLOEXEC);
+	s->has_handles = fd >= 0;
+}
+
+int share_open(struct share *ret_share, const char *path, const char *locks)
+{
+	struct share s = {.root_fd = -1, .state_fd = -1, .locks_dir = -1};
+	int r = open_root(&s, path);
+
+	if (r == 0)
+		r = open_state(&s, path);
+	if (r == 0)
+		r = open_locks_dir(&s, locks);
+	if (r < 0) {
+		share_close(&s);
+		return r;
+	}
+	probe_handles(&s);
+	*ret_share = s;
+	return 0;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void share_close(struct share *s)
+{
+	close_if_open(s->root_fd);
+	close_if_open(s->state_fd);
+	close_if_open(s->locks_dir);
+	free(s->locks_name);
+}
+
+bool share_is_hidden(const struct share *s, dev_t dir_dev, ino_t dir_ino,
+		     const char *name)
+{
+	size_t len;
+
+	if (dir_dev == s->dev && dir_ino == s->ino && !strcmp(name, STATE_NAME))
+		return true;
+	if (dir_dev != s->locks_dev || dir_ino != s->locks_ino)
+		return false;
+	/* locks.json, .lock, .spare-*, .damaged-* */
+	len = strlen(s->locks_name);
+	return !strncmp(name, s->locks_name, len) &&
+	       (name[len] == '\0' || name[len] == '.');
+}
+
+void share_proc_path(int fd, char path[PROC_PATH_SIZE])
+{
+	snprintf(path, PROC_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
