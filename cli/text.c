@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "core/cleanup.h"
+#include "core/timestamp.h"
+
+/* Unicode's bidirectional embeddings, overrides and isolates. */
+static bool turns_direction(wchar_t c)
+{
+	return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static int append_hex(struct buffer *b, const char *bytes, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = buffer_printf(b, "\\x%02x", (unsigned char)bytes[i]);
+	return r;
+}
+
+int text_escape(struct buffer *b, const char *text)
+{
+	size_t left = strlen(text);
+	int r = buffer_append(b, "", 0);
+
+	while (r == 0 && left > 0) {
+		mbstate_t state = {};
+		wchar_t c;
+		size_t n = mbrtowc(&c, text, left, &state);
+
+		if (n > left) /* not UTF-8 */
+			r = append_hex(b, text, n = 1);
+		else if (!iswprint((wint_t)c) || turns_direction(c))
+			r = append_hex(b, text, n);
+		else
+			r = buffer_append(b, text, n);
+		text += n;
+		left -= n;
+	}
+	return r;
+}
+
+int text_width(const char *text)
+{
+	size_t len = mbstowcs(NULL, text, 0);
+	_cleanup_free_ wchar_t *wide = NULL;
+	int width = -1;
+
+	if (len != (size_t)-1)
+		wide = calloc(len + 1, sizeof(*wide));
+	if (wide && mbstowcs(wide, text, len + 1) == len)
+		width = wcswidth(wide, len);
+	return width >= 0 ? width : (int)strlen(text);
+}
+
+int table_add(struct table *t, const char *cell)
+{
+	_cleanup_buffer_ struct buffer safe = {};
+
+	if (t->n_cells == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 64;
+		char **cells = reallocarray(t->cells, cap, sizeof(*cells));
+
+		if (!cells)
+			return -ENOMEM;
+		t->cells = cells;
+		t->cap = cap;
+	}
+	if (text_escape(&safe, cell && *cell ? cell : "-") < 0)
+		return -ENOMEM;
+	t->cells[t->n_cells++] = take_ptr(safe.data);
+	return 0;
+}
+
+static int column_width(const struct table *t, size_t column)
+{
+	int widest = 0;
+
+	for (size_t i = column; i < t->n_cells; i += t->columns) {
+		int width = text_width(t->cells[i]);
+
+		if (width > widest)
+			widest = width;
+	}
+	return widest;
+}
+
+void table_print(const struct table *t)
+{
+	_cleanup_free_ int *widths = calloc(t->columns, sizeof(*widths));
+
+	for (size_t c = 0; widths && c < t->columns; c++)
+		widths[c] = column_width(t, c);
+	for (size_t i = 0; i < t->n_cells; i++) {
+		size_t column = i % t->columns;
+		int pad = widths ? widths[column] - text_width(t->cells[i]) : 0;
+
+		if (column + 1 < t->columns)
+			printf("%s%*s", t->cells[i], pad + 2, "");
+		else
+			printf("%s\n", t->cells[i]);
+	}
+}
+
+void table_release(struct table *t)
+{
+	for (size_t i = 0; i < t->n_cells; i++)
+		free(t->cells[i]);
+	free(t->cells);
+}
+
+bool local_time(char text[LOCAL_SIZE], const char *timestamp)
+{
+	struct timespec when;
+	struct tm tm;
+
+	text[0] = '\0';
+	return timestamp && timestamp_parse(timestamp, &when) == 0 &&
+	       localtime_r(&when.tv_sec, &tm) &&
+	       strftime(text, LOCAL_SIZE, "%F %T", &tm) > 0;
+}
