@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * camlock mount: a share under checkout. Also what mount(8) runs for fstab, as
+ * /sbin/mount.fuse.camlock, and mount.fuse(8) as `camlock SHARE MOUNTPOINT`.
+ */
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "cli/daemon.h"
+#include "cli/mount_args.h"
+#include "core/cleanup.h"
+
+static const char help[] =
+	"usage: camlock mount [OPTION...] SHARE MOUNTPOINT\n"
+	"\n"
+	"Mounts the folder SHARE on MOUNTPOINT, an empty folder or SHARE "
+	"itself. Opening\n"
+	"a file for writing there is a checkout. Returns when the mount "
+	"answers; the\n"
+	"daemon goes on, and writes to the system's log.\n"
+	"\n"
+	"  -f, --foreground        stay, and write to standard error\n"
+	"  -d, --debug             the same, and print every request\n"
+	"  --locks FILE            the records are here, not in\n"
+	"                          SHARE/.camlock/locks.json\n"
+	"  --lock-timeout SECONDS  how long an open waits for the records' "
+	"file lock (5)\n"
+	"  --cache-seconds SECONDS how long names and attributes are believed\n"
+	"  --no-passthrough        the kernel doesn't read and write the files "
+	"itself\n"
+	"  -o OPTION,...           as in fstab: the long options without "
+	"dashes,\n"
+	"                          lock-timeout=2,locks=/x; and what mount(8) "
+	"knows,\n"
+	"                          such as ro, nosuid, noatime, nofail, "
+	"_netdev\n"
+	"\n"
+	"fstab: SHARE MOUNTPOINT fuse.camlock lock-timeout=2,nofail 0 0\n";
+
+/* For getopt_long(): how our options are told from those of one letter. */
+#define BY_NAME 256
+
+static const struct option long_options[] = {
+	{ "locks", required_argument, NULL, BY_NAME },
+	{ "lock-timeout", required_argument, NULL, BY_NAME },
+	{ "cache-seconds", required_argument, NULL, BY_NAME },
+	{ "no-passthrough", no_argument, NULL, BY_NAME },
+	{ "foreground", no_argument, NULL, 'f' },
+	{ "debug", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{},
+};
+
+static int take_option(struct mount_args *a, int c, int index, char **argv)
+{
+	switch (c) {
+	case BY_NAME:
+		return mount_args_set(a, long_options[index].name, optarg);
+	case 'o':
+		return mount_args_add(a, optarg);
+	case 'd':
+		a->options.debug = true;
+		a->foreground = true;
+		return DONE;
+	case 'f':
+		a->foreground = true;
+		return DONE;
+	default:
+		return bad_option(&cmd_mount, c, argv);
+	}
+}
+
+/* The options of mount(8)'s helpers, see there under "EXTERNAL HELPERS". */
+static int take_helper_option(struct mount_args *a, int c, char **argv)
+{
+	switch (c) {
+	case 'o':
+		return mount_args_add(a, optarg);
+	case 'f':
+		a->fake = true;
+		return DONE;
+	case 's':
+		a->sloppy = true;
+		return DONE;
+	case 'n': /* there is no mtab */
+	case 'v':
+	case 't':
+		return DONE;
+	default:
+		return bad_option(&cmd_mount, c, argv);
+	}
+}
+
+static int parse(struct mount_args *a, int argc, char **argv, bool *ret_help)
+{
+	bool as_helper = is_mount_helper(argv[0]);
+	const char *letters = as_helper ? ":o:fsnvt:h" : ":o:dfh";
+	int status = DONE;
+	int c, index = 0;
+
+	while (status == DONE &&
+	       (c = getopt_long(argc, argv, letters, long_options, &index)) !=
+		       -1) {
+		*ret_help = c == 'h';
+		if (*ret_help)
+			return DONE;
+		status = as_helper && c != BY_NAME
+				 ? take_helper_option(a, c, argv)
+				 : take_option(a, c, index, argv);
+	}
+	if (status == DONE && argc - optind != 2)
+		return bad_arguments(&cmd_mount, "SHARE MOUNTPOINT");
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	_cleanup_(mount_args_release) struct mount_args a;
+	bool help_wanted = false;
+	int status;
+
+	mount_args_init(&a);
+	status = parse(&a, argc, argv, &help_wanted);
+	if (status != DONE)
+		return status;
+	if (help_wanted)
+		return print_help(&cmd_mount);
+	a.options.share = argv[optind];
+	a.options.mountpoint = argv[optind + 1];
+	status = mount_args_resolve(&a);
+	if (status != DONE || a.fake)
+		return status;
+	return a.foreground ? foreground_mount(&a.options)
+			    : daemon_mount(&a.options);
+}
+
+const struct command cmd_mount = {
+	.name = "mount",
+	.summary = "mount a share",
+	.help = help,
+	.run = run,
+};

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/mount_args.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/place.h"
+#include "core/cleanup.h"
+
+#define SECONDS_MAX 86400.0
+
+/* Those that libfuse hands to the kernel. */
+static const char *const kernel_flags[] = {
+	"ro",	  "rw",	  "suid",  "nosuid",  "dev",   "nodev",	  "exec",
+	"noexec", "sync", "async", "dirsync", "atime", "noatime", "nodiratime",
+};
+
+/* For mount(8) and systemd, or without a meaning for a mount like ours. */
+static const char *const dropped[] = {
+	"defaults",	 "auto",     "noauto",	    "user",
+	"nouser",	 "users",    "owner",	    "group",
+	"nofail",	 "_netdev",  "allow_other", "default_permissions",
+	"diratime",	 "relatime", "norelatime",  "strictatime",
+	"nostrictatime", "lazytime", "nolazytime",  "silent",
+	"loud",
+};
+
+static const char *const dropped_prefixes[] = { "x-", "X-", "comment=" };
+
+#define LENGTH(a) (sizeof(a) / sizeof(*(a)))
+
+static int out_of_memory(void)
+{
+	return fail(TROUBLE, "out of memory");
+}
+
+void mount_args_init(struct mount_args *a)
+{
+	*a = (struct mount_args){};
+	mount_options_init(&a->options);
+}
+
+void mount_args_release(struct mount_args *a)
+{
+	free(a->share);
+	free(a->mountpoint);
+	free(a->locks);
+	buffer_release(&a->flags);
+}
+
+/* ---- our own options ---- */
+
+static int parse_seconds(const char *name, const char *value,
+			 double *ret_seconds)
+{
+	char *end;
+	double seconds = strtod(value, &end);
+
+	/* the comparisons are false for NaN */
+	if (end == value || *end || !(seconds >= 0 && seconds <= SECONDS_MAX))
+		return fail(USAGE,
+			    "%s: '%s' is no number of seconds: give one from 0 "
+			    "to %.0f, such as 2.5",
+			    name, value, SECONDS_MAX);
+	*ret_seconds = seconds;
+	return DONE;
+}
+
+static int set_lock_timeout(struct mount_args *a, const char *value)
+{
+	double seconds;
+	int status = parse_seconds("lock-timeout", value, &seconds);
+
+	if (status == DONE)
+		a->options.lock_timeout = (unsigned)(seconds * 1000 + 0.5);
+	return status;
+}
+
+static int set_cache_seconds(struct mount_args *a, const char *value)
+{
+	return parse_seconds("cache-seconds", value, &a->options.cache_seconds);
+}
+
+static int set_locks(struct mount_args *a, const char *value)
+{
+	free(a->locks);
+	a->locks = strdup(value);
+	return a->locks ? DONE : out_of_memory();
+}
+
+static int set_no_passthrough(struct mount_args *a, const char *value)
+{
+	a->options.passthrough = false;
+	return DONE;
+}
+
+static const struct mount_option {
+	const char *name;
+	bool has_value;
+	int (*set)(struct mount_args *a, const char *value);
+} mount_options[] = {
+	{ "locks", true, set_locks },
+	{ "lock-timeout", true, set_lock_timeout },
+	{ "cache-seconds", true, set_cache_seconds },
+	{ "no-passthrough", false, set_no_passthrough },
+};
+
+static const struct mount_option *find_option(const char *name)
+{
+	for (size_t i = 0; i < LENGTH(mount_options); i++)
+		if (!strcmp(mount_options[i].name, name))
+			return &mount_options[i];
+	return NULL;
+}
+
+int mount_args_set(struct mount_args *a, const char *name, const char *value)
+{
+	const struct mount_option *o = find_option(name);
+
+	if (!o)
+		return fail(USAGE, "there is no mount option '%s'", name);
+	if (o->has_value && (!value || !*value))
+		return fail(USAGE,
+			    "mount option '%s' wants a value: write '%s=...'",
+			    name, name);
+	if (!o->has_value && value)
+		return fail(USAGE, "mount option '%s' takes no value", name);
+	return o->set(a, value);
+}
+
+/* ---- what stands behind -o ---- */
+
+static bool is_in(const char *word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(word, list[i]))
+			return true;
+	return false;
+}
+
+static bool is_dropped(const char *word)
+{
+	for (size_t i = 0; i < LENGTH(dropped_prefixes); i++)
+		if (!strncmp(word, dropped_prefixes[i],
+			     strlen(dropped_prefixes[i])))
+			return true;
+	return is_in(word, dropped, LENGTH(dropped));
+}
+
+static int add_flag(struct mount_args *a, const char *flag)
+{
+	if ((a->flags.len > 0 && buffer_append(&a->flags, ",", 1) < 0) ||
+	    buffer_append_string(&a->flags, flag) < 0)
+		return out_of_memory();
+	a->options.mount_flags = a->flags.data;
+	return DONE;
+}
+
+static int add_word(struct mount_args *a, char *word)
+{
+	char *equals = strchr(word, '=');
+
+	if (!*word || is_dropped(word))
+		return DONE;
+	if (is_in(word, kernel_flags, LENGTH(kernel_flags)))
+		return add_flag(a, word);
+	if (equals)
+		*equals = '\0';
+	if (a->sloppy && !find_option(word))
+		return DONE;
+	return mount_args_set(a, word, equals ? equals + 1 : NULL);
+}
+
+/* Copies up to an unescaped comma; returns where the next word begins. */
+static const char *cut_word(const char *list, char *word)
+{
+	for (; *list && *list != ','; list++) {
+		if (list[0] == '\\' && (list[1] == ',' || list[1] == '\\'))
+			list++;
+		*word++ = *list;
+	}
+	*word = '\0';
+	return *list ? list + 1 : list;
+}
+
+int mount_args_add(struct mount_args *a, const char *list)
+{
+	_cleanup_free_ char *word = malloc(strlen(list) + 1);
+	int status = word ? DONE : out_of_memory();
+
+	while (status == DONE && *list) {
+		list = cut_word(list, word);
+		status = add_word(a, word);
+	}
+	return status;
+}
+
+/* ---- where it all is ---- */
+
+static int resolve(const char *what, const char *path, char **ret_path)
+{
+	char *real = path_resolve(path);
+
+	if (!real)
+		return fail(REFUSED, "cannot use the %s '%s': %s", what, path,
+			    reason(errno));
+	*ret_path = real;
+	return DONE;
+}
+
+int mount_args_resolve(struct mount_args *a)
+{
+	_cleanup_free_ char *locks = a->locks;
+	int status = resolve("share", a->options.share, &a->share);
+
+	a->locks = NULL;
+	if (status == DONE)
+		status = resolve("mountpoint", a->options.mountpoint,
+				 &a->mountpoint);
+	if (status == DONE && locks)
+		status = resolve("file of --locks", locks, &a->locks);
+	a->options.share = a->share;
+	a->options.mountpoint = a->mountpoint;
+	a->options.locks = a->locks;
+	return status;
+}
