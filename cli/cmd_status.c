@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * camlock status: who has what.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/place.h"
+#include "cli/records.h"
+#include "cli/text.h"
+#include "core/json.h"
+
+static const char help[] =
+	"usage: camlock status [--json] [--locks FILE] [PATH...]\n"
+	"\n"
+	"Who has what: all that is checked out at or below each PATH. A PATH "
+	"is a\n"
+	"mountpoint, a share, or a folder or file below one; without any, it "
+	"is the\n"
+	"current folder. Paths are shown as seen from the share.\n"
+	"\n"
+	"  KIND open   ends with the last handle that can write\n"
+	"       kept   ends when its owner, or an admin, ends it\n"
+	"       stale  was open, its mount is gone: it holds nothing\n"
+	"\n"
+	"  --json        an array of objects, for programs\n"
+	"  --locks FILE  where a bare share's locks.json is, if the mount was "
+	"told so\n"
+	"\n"
+	"Fields of --json, all of them strings, or null if the record says "
+	"nothing:\n"
+	"  share      the mountpoint or share it was found in\n"
+	"  path       as seen from there\n"
+	"  user, host, seat\n"
+	"             the owner; seat is empty unless he comes through Samba\n"
+	"  since      UTC, 2026-11-23T15:58:35.123456+00:00\n"
+	"  kind       \"open\" or \"kept\"\n"
+	"  app, pid   the program, and its process on that host\n"
+	"  message    why\n"
+	"  stale      true or false: true holds nothing\n";
+
+struct status_options {
+	bool json;
+	const char *locks;
+};
+
+/* ---- as a table ---- */
+
+static const char *kind_of(const struct record_at *at)
+{
+	if (!record_is_open(&at->record))
+		return RECORD_KIND_KEPT;
+	return at->is_stale ? "stale" : RECORD_KIND_OPEN;
+}
+
+static int add_row(struct table *t, const struct record_at *at)
+{
+	const struct record *rec = &at->record;
+	char since[LOCAL_SIZE];
+	bool is_time = local_time(since, rec->timestamp);
+	const char *cells[] = {
+		at->path,     rec->user,
+		rec->host,    is_time ? since : rec->timestamp,
+		kind_of(at),  rec->app,
+		rec->message,
+	};
+	int r = 0;
+
+	since[LOCAL_MINUTES] = '\0';
+	for (size_t i = 0; r == 0 && i < t->columns; i++)
+		r = table_add(t, cells[i]);
+	return r;
+}
+
+static int add_header(struct table *t)
+{
+	static const char *const names[] = { "PATH",   "USER", "HOST",
+					     "SINCE",  "KIND", "PROGRAM",
+					     "MESSAGE" };
+	int r = 0;
+
+	t->columns = sizeof(names) / sizeof(*names);
+	for (size_t i = 0; r == 0 && i < t->columns; i++)
+		r = table_add(t, names[i]);
+	return r;
+}
+
+static int show_table(const struct places *places, const struct place *place,
+		      const struct records *records)
+{
+	_cleanup_table_ struct table t = {};
+	_cleanup_buffer_ struct buffer root = {};
+	int r = add_header(&t);
+
+	for (size_t i = 0; r == 0 && i < records->n; i++)
+		if (places_cover(places, place, records->list[i].path))
+			r = add_row(&t, &records->list[i]);
+	if (r == 0)
+		r = text_escape(&root, place->root);
+	if (r < 0)
+		return fail(TROUBLE, "out of memory");
+	if (!places_are_one(places))
+		printf("%s:\n", root.data);
+	if (t.n_cells > t.columns)
+		table_print(&t);
+	else
+		puts("nothing is checked out");
+	return DONE;
+}
+
+/* ---- as JSON ---- */
+
+static int append_object(struct buffer *b, const struct place *place,
+			 const struct record_at *at)
+{
+	const struct record *rec = &at->record;
+	const struct {
+		const char *name;
+		const char *value;
+	} fields[] = {
+		{ "share", place->root },
+		{ "path", at->path },
+		{ "user", rec->user },
+		{ "host", rec->host },
+		{ "seat", rec->seat },
+		{ "since", rec->timestamp },
+		{ "kind",
+		  record_is_open(rec) ? RECORD_KIND_OPEN : RECORD_KIND_KEPT },
+		{ "app", rec->app },
+		{ "pid", rec->pid },
+		{ "message", rec->message },
+	};
+	int r = buffer_append(b, "{", 1);
+
+	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
+	     i++) {
+		r = buffer_printf(b, "\"%s\": ", fields[i].name);
+		if (r == 0 && fields[i].value)
+			r = json_append_string(b, fields[i].value);
+		else if (r == 0)
+			r = buffer_append_string(b, "null");
+		if (r == 0)
+			r = buffer_append_string(b, ", ");
+	}
+	if (r < 0)
+		return r;
+	return buffer_printf(b, "\"stale\": %s}",
+			     at->is_stale ? "true" : "false");
+}
+
+/* `any`: something was shown already, so that a comma is due. */
+static int show_objects(const struct places *places, const struct place *place,
+			const struct records *records, bool *any)
+{
+	for (size_t i = 0; i < records->n; i++) {
+		_cleanup_buffer_ struct buffer b = {};
+
+		if (!places_cover(places, place, records->list[i].path))
+			continue;
+		if (append_object(&b, place, &records->list[i]) < 0)
+			return fail(TROUBLE, "out of memory");
+		printf("%s\n  %s", *any ? "," : "", b.data);
+		*any = true;
+	}
+	return DONE;
+}
+
+/* ---- the command ---- */
+
+static bool is_first_of_root(const struct places *places, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (!strcmp(places->list[j].root, places->list[i].root))
+			return false;
+	return true;
+}
+
+static int show(const struct places *places, const struct status_options *o)
+{
+	bool any = false;
+	int status = DONE;
+
+	for (int i = 0; status == DONE && i < places->n; i++) {
+		const struct place *place = &places->list[i];
+		_cleanup_records_ struct records records = {};
+
+		if (!is_first_of_root(places, i))
+			continue;
+		status = records_load(&records, place, o->locks);
+		if (status == DONE && o->json)
+			status = show_objects(places, place, &records, &any);
+		else if (status == DONE)
+			status = show_table(places, place, &records);
+	}
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "locks", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	_cleanup_places_ struct places places = {};
+	struct status_options o = {};
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c == 'j')
+			o.json = true;
+		else if (c == 'l')
+			o.locks = optarg;
+		else if (c == 'h')
+			return print_help(&cmd_status);
+		else
+			return bad_option(&cmd_status, c, argv);
+	}
+	status = places_find(&places, argc - optind, argv + optind);
+	if (status != DONE)
+		return status;
+	if (!o.json)
+		return show(&places, &o);
+	printf("[");
+	status = show(&places, &o);
+	printf("%s]\n", status == DONE ? "\n" : "");
+	return status;
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.summary = "who has what",
+	.help = help,
+	.run = run,
+};

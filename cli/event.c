@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/text.h"
+#include "core/cleanup.h"
+#include "core/json.h"
+
+void event_release(struct event *e)
+{
+	free(e->time);
+	free(e->event);
+	free(e->path);
+	record_release(&e->who);
+	record_release(&e->holder);
+}
+
+static char **field_of(struct event *e, const struct json_member *m)
+{
+	const struct {
+		const char *name;
+		char **field;
+	} fields[] = {
+		{ "time", &e->time },		{ "event", &e->event },
+		{ "path", &e->path },		{ "user", &e->who.user },
+		{ "host", &e->who.host },	{ "seat", &e->who.seat },
+		{ "app", &e->who.app },		{ "pid", &e->who.pid },
+		{ "kind", &e->who.kind },	{ "message", &e->who.message },
+		{ "since", &e->who.timestamp },
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (m->key_len == strlen(fields[i].name) &&
+		    !memcmp(m->key, fields[i].name, m->key_len))
+			return fields[i].field;
+	return NULL;
+}
+
+static int take_member(struct event *e, const struct json_member *m)
+{
+	struct record holder;
+	char **field = field_of(e, m);
+	int r;
+
+	if (field) {
+		free(*field);
+		*field = json_value_string(m->value, m->value_len);
+		return 0;
+	}
+	if (m->key_len != strlen("holder") || memcmp(m->key, "holder", 6) != 0)
+		return 0;
+	r = record_parse(&holder, m->value, m->value_len);
+	if (r < 0)
+		return r;
+	record_release(&e->holder);
+	e->holder = holder;
+	return 0;
+}
+
+int event_parse(struct event *ret_event, const char *line, size_t len)
+{
+	_cleanup_event_ struct event e = {};
+	struct json_member m;
+	struct json_cursor c;
+	int r = json_object_begin(&c, line, len);
+
+	while (r >= 0 && (r = json_object_next(&c, &m)) > 0)
+		r = take_member(&e, &m);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || !e.time || !e.event)
+		return -EINVAL;
+	*ret_event = e;
+	e = (struct event){};
+	return 0;
+}
+
+static int append_person(struct buffer *b, const struct record *r)
+{
+	int err = text_escape(b, r->user);
+
+	if (err == 0 && r->host && *r->host)
+		err = buffer_append(b, "@", 1);
+	if (err == 0 && r->host)
+		err = text_escape(b, r->host);
+	return err;
+}
+
+/* The time of day is enough on the day of the event itself. */
+static int append_since(struct buffer *b, const char *since, const char *now)
+{
+	char text[LOCAL_SIZE], today[LOCAL_SIZE];
+	bool is_today;
+
+	if (!local_time(text, since))
+		return 0;
+	is_today = local_time(today, now) && !strncmp(text, today, LOCAL_DAY);
+	text[LOCAL_MINUTES] = '\0';
+	return buffer_printf(b, " since %s",
+			     is_today ? text + LOCAL_DAY + 1 : text);
+}
+
+static int append_quoted(struct buffer *b, const char *before, const char *text,
+			 const char *after)
+{
+	int r = buffer_append_string(b, before);
+
+	if (r == 0)
+		r = text_escape(b, text);
+	return r == 0 ? buffer_append_string(b, after) : r;
+}
+
+/* alice@cam-07 (vim) */
+static int append_who(struct buffer *b, const struct record *who)
+{
+	int r = buffer_append_string(b, "  ");
+
+	if (r == 0)
+		r = append_person(b, who);
+	if (r == 0 && who->app && *who->app)
+		r = append_quoted(b, " (", who->app, ")");
+	return r;
+}
+
+/* : held by alice@cam-07 since 15:52, "opened for writing by freecad" */
+static int append_holder(struct buffer *b, const struct event *e)
+{
+	const struct record *holder = &e->holder;
+	int r = buffer_append_string(b, ": held by ");
+
+	if (r == 0)
+		r = append_person(b, holder);
+	if (r == 0)
+		r = append_since(b, holder->timestamp, e->time);
+	if (r == 0 && holder->message && *holder->message)
+		r = append_quoted(b, ", \"", holder->message, "\"");
+	return r;
+}
+
+/* Blanks to the column where paths begin; long names push it on. */
+static int append_event(struct buffer *b, const char *event)
+{
+	size_t begin = b->len;
+	int r = text_escape(b, event);
+
+	while (r == 0 && b->len < begin + strlen("refused "))
+		r = buffer_append(b, " ", 1);
+	return r == 0 ? buffer_append_string(b, "  ") : r;
+}
+
+int event_format(struct buffer *b, const struct event *e)
+{
+	char time[LOCAL_SIZE];
+	bool is_time = local_time(time, e->time);
+	int r = text_escape(b, is_time ? time : e->time);
+
+	if (r == 0)
+		r = buffer_append_string(b, "  ");
+	if (r == 0)
+		r = append_event(b, e->event);
+	if (r == 0)
+		r = text_escape(b, e->path ? e->path : "-");
+	if (r == 0 && e->who.user)
+		r = append_who(b, &e->who);
+	if (r == 0 && e->holder.user)
+		r = append_holder(b, e);
+	return r;
+}
