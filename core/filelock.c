@@ -102,22 +102,24 @@ static int open_file(struct filelock *l)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
 	l->with_ofd = wants_ofd(fd);
 	l->fd = take_fd(fd);
 	return 0;
 }
 
-/* Whether the name still leads to the file we hold; mends its mode. */
+/* Whether the name still leads to the file we hold (and which, being open, has
+ * an inode number nobody else can have); mends its mode. */
 static bool is_current(const struct filelock *l)
 {
-	struct stat held, named;
+	struct stat named;
 
-	if (fstat(l->fd, &held) < 0 ||
-	    fstatat(l->dirfd, l->name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(l->dirfd, l->name, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
+	if (named.st_dev != l->dev || named.st_ino != l->ino)
 		return false;
-	if ((held.st_mode & 0777) != LOCK_MODE)
+	if ((named.st_mode & 0777) != LOCK_MODE)
 		fchmod(l->fd, LOCK_MODE); /* not ours: then it stays */
 	return true;
 }

@@ -24,6 +24,7 @@
 #define CORE_FILELOCK_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "core/wait.h"
 
@@ -31,6 +32,8 @@ struct filelock {
 	int dirfd; /* the folder it is in; borrowed */
 	char *name;
 	int fd;	       /* kept open between acquisitions; -1 at first */
+	dev_t dev;     /* of the open file */
+	ino_t ino;
 	bool with_ofd; /* take the OFD lock, too */
 };
 

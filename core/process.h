@@ -14,13 +14,15 @@
 #define PROCESS_NAME_SIZE 64 /* the kernel allows 15 bytes, workers 63 */
 
 struct process {
-	pid_t pid;	     /* of the whole process: Tgid */
-	uint64_t start_time; /* clock ticks after boot; 0 if unknown */
+	pid_t pid; /* of the whole process: Tgid */
 	char name[PROCESS_NAME_SIZE]; /* the process may choose it: hostile */
 };
 
 /* Returns 0; or -ESRCH, with pid = tid and an empty name, if the thread is
  * gone or outside our pid namespace (FUSE then says 0). */
 int process_of_thread(pid_t tid, struct process *ret_process);
+
+/* When a process was started, in clock ticks after boot; 0 if it is gone. */
+uint64_t process_start_time(pid_t pid);
 
 #endif

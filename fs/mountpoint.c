@@ -39,11 +39,12 @@ static bool is_camlock_mount(const char *path)
 
 static void run_fusermount(const char *mountpoint)
 {
-	char *const argv[] = {"fusermount3", "-u", "-z", "-q", "--",
-			      (char *)mountpoint, NULL};
+	const char *argv[] = {"fusermount3", "-u", "-z", "-q", "--",
+			      mountpoint, NULL};
 	pid_t pid;
 
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv,
+			 environ) == 0)
 		waitpid(pid, NULL, 0);
 }
 

@@ -83,6 +83,15 @@ static void want(struct fuse_conn_info *conn, unsigned long flag)
 #endif
 }
 
+static void unwant(struct fuse_conn_info *conn, unsigned long flag)
+{
+#if HAVE_PASSTHROUGH
+	fuse_unset_feature_flag(conn, flag);
+#else
+	conn->want &= ~(unsigned)flag;
+#endif
+}
+
 static void init_passthrough(struct camfs *fs, struct fuse_conn_info *conn)
 {
 #if HAVE_PASSTHROUGH
@@ -108,6 +117,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
 	want(conn, FUSE_CAP_DONT_MASK);
 	want(conn, FUSE_CAP_POSIX_ACL);
+	/* Splicing makes and closes a pipe for each request when its size can't
+	 * be raised, for which we gave up CAP_SYS_RESOURCE. */
+	unwant(conn, FUSE_CAP_SPLICE_READ);
+	unwant(conn, FUSE_CAP_SPLICE_WRITE);
+	unwant(conn, FUSE_CAP_SPLICE_MOVE);
 	init_passthrough(fs, conn);
 	fs->options->on_ready(fs->options->on_ready_arg);
 }
