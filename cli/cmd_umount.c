@@ -99,8 +99,16 @@ static int unmount_as_user(const char *point, bool lazy)
 
 /* ---- waiting for the daemon ---- */
 
-/* Leases that live and were made on this host: their ids begin so. -1: there
- * is no telling. */
+/* Lease ids are the host's name, a dash and 16 digits. */
+static bool is_of_host(const char *id, const char *host)
+{
+	size_t len = strlen(host);
+
+	return strlen(id) == len + 17 && !strncmp(id, host, len) &&
+	       id[len] == '-';
+}
+
+/* Leases that live and were made on this host. -1: there is no telling. */
 static int count_leases(const char *share, const char *host)
 {
 	_cleanup_free_ char *path = NULL;
@@ -118,7 +126,7 @@ static int count_leases(const char *share, const char *host)
 		return -1;
 	}
 	while ((d = readdir(dir)))
-		n += !strncmp(d->d_name, host, strlen(host)) &&
+		n += is_of_host(d->d_name, host) &&
 		     lease_probe(fd, d->d_name) == LEASE_LIVE;
 	closedir(dir);
 	return n;
