@@ -43,22 +43,22 @@ static inline void cleanup_unlock(pthread_mutex_t **m)
 #define _cleanup_close_ _cleanup_(cleanup_close)
 
 /* Holds the mutex until the end of the scope. */
-#define LOCK_SCOPE(m)                                                          \
-	__attribute__((unused)) _cleanup_(cleanup_unlock) pthread_mutex_t      \
-		*scope_mutex_ = cleanup_lock(m)
+#define LOCK_SCOPE(m)                                     \
+	__attribute__((unused)) _cleanup_(cleanup_unlock) \
+		pthread_mutex_t *scope_mutex_ = cleanup_lock(m)
 
-#define take_ptr(p)                                                            \
-	({                                                                     \
-		__typeof__(p) taken_ = (p);                                    \
-		(p) = NULL;                                                    \
-		taken_;                                                        \
+#define take_ptr(p)                         \
+	({                                  \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
-#define take_fd(fd)                                                            \
-	({                                                                     \
-		int taken_ = (fd);                                             \
-		(fd) = -1;                                                     \
-		taken_;                                                        \
+#define take_fd(fd)                \
+	({                         \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
 	})
 
 #endif

@@ -103,8 +103,7 @@ static void close_gap(struct entries *e, struct entry *behind, size_t to,
 {
 	size_t gap = from - to;
 
-	memmove(e->text.data + to, e->text.data + from,
-		e->text.len - from + 1);
+	memmove(e->text.data + to, e->text.data + from, e->text.len - from + 1);
 	e->text.len -= gap;
 	for (; behind; behind = behind->next) {
 		behind->begin -= gap;
@@ -133,8 +132,8 @@ static void close_all_gaps(struct entries *e)
 		r = buffer_append(&tight, e->text.data + entry->begin,
 				  entry->end - entry->begin);
 		if (r == 0)
-			r = buffer_append_string(
-				&tight, entry->next ? BETWEEN : CLOSING);
+			r = buffer_append_string(&tight, entry->next ? BETWEEN
+								     : CLOSING);
 	}
 	if (r < 0) {
 		buffer_release(&tight);
@@ -171,20 +170,20 @@ static struct edit remove_text(struct entries *e, struct entry *entry)
 
 	if (!entry->prev && !entry->next) {
 		set_text(e, EMPTY);
-		return (struct edit){.tail = 0};
+		return (struct edit){ .tail = 0 };
 	}
 	if (!entry->next) {
 		e->text.len = from;
 		memcpy(e->text.data + from, CLOSING, strlen(CLOSING) + 1);
 		e->text.len += strlen(CLOSING);
-		return (struct edit){.tail = from};
+		return (struct edit){ .tail = from };
 	}
 	if (e->text.len - from <= CLOSE_AT_ONCE) {
 		close_gap(e, entry->next, from, to);
-		return (struct edit){.tail = from};
+		return (struct edit){ .tail = from };
 	}
 	blank_out(e, from, to);
-	return (struct edit){.from = from, .to = to, .tail = e->text.len};
+	return (struct edit){ .from = from, .to = to, .tail = e->text.len };
 }
 
 static struct edit remove_entry(struct entries *e, struct entry *entry)
@@ -197,7 +196,7 @@ static struct edit remove_entry(struct entries *e, struct entry *entry)
 	free(entry);
 	if (e->head && mostly_blank(e)) {
 		close_all_gaps(e);
-		edit = (struct edit){.tail = 0};
+		edit = (struct edit){ .tail = 0 };
 	}
 	return edit;
 }
@@ -270,8 +269,7 @@ int entries_put(struct entries *e, const char *key, const char *value,
 		free(entry);
 		return -ENOMEM;
 	}
-	ret_edits[n++] =
-		(struct edit){.tail = e->tail ? e->tail->end : 0};
+	ret_edits[n++] = (struct edit){ .tail = e->tail ? e->tail->end : 0 };
 	link_last(e, entry);
 	if (old)
 		ret_edits[n++] = remove_entry(e, old);

@@ -23,7 +23,7 @@ int filelock_init(struct filelock *l, int dirfd, const char *name)
 
 	if (!copy)
 		return -ENOMEM;
-	*l = (struct filelock){.dirfd = dirfd, .name = copy, .fd = -1};
+	*l = (struct filelock){ .dirfd = dirfd, .name = copy, .fd = -1 };
 	return 0;
 }
 
@@ -32,7 +32,7 @@ void filelock_release(struct filelock *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l->name);
-	*l = (struct filelock){.fd = -1};
+	*l = (struct filelock){ .fd = -1 };
 }
 
 /* Whether flock() on this file system is local, so that both kinds of lock
@@ -56,8 +56,8 @@ static bool wants_ofd(int fd)
 
 static int try_lock(int fd, bool shared, bool with_ofd)
 {
-	struct flock whole = {.l_type = shared ? F_RDLCK : F_WRLCK,
-			      .l_whence = SEEK_SET};
+	struct flock whole = { .l_type = shared ? F_RDLCK : F_WRLCK,
+			       .l_whence = SEEK_SET };
 	int r;
 
 	if (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0)
@@ -76,7 +76,7 @@ int filelock_try(int fd, bool shared)
 
 static void unlock(const struct filelock *l)
 {
-	struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+	struct flock whole = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	if (l->with_ofd)
 		fcntl(l->fd, F_OFD_SETLK, &whole);
@@ -92,10 +92,10 @@ static void forget(struct filelock *l)
 /* O_NONBLOCK so that a FIFO in its place does not hang us. */
 static int open_file(struct filelock *l)
 {
-	_cleanup_close_ int fd = openat(l->dirfd, l->name,
-					O_RDWR | O_CREAT | O_CLOEXEC |
-						O_NOFOLLOW | O_NONBLOCK,
-					LOCK_MODE);
+	_cleanup_close_ int fd =
+		openat(l->dirfd, l->name,
+		       O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		       LOCK_MODE);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

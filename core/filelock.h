@@ -31,8 +31,8 @@
 struct filelock {
 	int dirfd; /* the folder it is in; borrowed */
 	char *name;
-	int fd;	       /* kept open between acquisitions; -1 at first */
-	dev_t dev;     /* of the open file */
+	int fd;	   /* kept open between acquisitions; -1 at first */
+	dev_t dev; /* of the open file */
 	ino_t ino;
 	bool with_ofd; /* take the OFD lock, too */
 };

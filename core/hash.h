@@ -27,8 +27,8 @@ struct hash {
 	size_t count;
 };
 
-#define container_of(p, type, member)                                          \
-	((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) \
+	((type *)((char *)(p)-offsetof(type, member)))
 
 /* Hashes mixed with a seed drawn at start, so that names chosen by a user
  * can't be made to fall into one slot. */

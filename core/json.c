@@ -102,8 +102,8 @@ static const char *skip_number(const char *p, const char *end)
 
 static const char *skip_word(const char *p, const char *end)
 {
-	static const char *const words[] = {"true", "false",	"null",
-					    "NaN",  "Infinity", "-Infinity"};
+	static const char *const words[] = { "true", "false",	 "null",
+					     "NaN",  "Infinity", "-Infinity" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		size_t len = strlen(words[i]);
@@ -181,7 +181,8 @@ int json_object_begin(struct json_cursor *c, const char *text, size_t len)
 	if (p == end || *p != '{')
 		return -EBADMSG;
 	*c = (struct json_cursor){
-		.begin = text, .at = p + 1, .end = end, .first = true};
+		.begin = text, .at = p + 1, .end = end, .first = true
+	};
 	return 0;
 }
 
@@ -302,7 +303,7 @@ char *json_value_string(const char *value, size_t len)
  * or 0 if the bytes at p are none. */
 static int get_utf8(const unsigned char *p, uint32_t *ret_code)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t code;
 	int len;
 

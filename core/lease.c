@@ -48,7 +48,7 @@ static void make_id(char id[LEASE_ID_SIZE], const char *host)
 
 int lease_open(struct lease *ret_lease, int dirfd, const char *host)
 {
-	struct lease l = {.dirfd = dirfd, .fd = -1};
+	struct lease l = { .dirfd = dirfd, .fd = -1 };
 	_cleanup_close_ int fd = -1;
 	int r;
 

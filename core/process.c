@@ -66,7 +66,7 @@ int process_of_thread(pid_t tid, struct process *ret_process)
 {
 	pid_t pid = tid > 0 ? thread_group(tid) : 0;
 
-	*ret_process = (struct process){.pid = pid > 0 ? pid : tid};
+	*ret_process = (struct process){ .pid = pid > 0 ? pid : tid };
 	if (pid <= 0)
 		return -ESRCH;
 	read_proc(pid, "comm", ret_process->name, sizeof(ret_process->name));

@@ -14,7 +14,7 @@
 #define PROCESS_NAME_SIZE 64 /* the kernel allows 15 bytes, workers 63 */
 
 struct process {
-	pid_t pid; /* of the whole process: Tgid */
+	pid_t pid;		      /* of the whole process: Tgid */
 	char name[PROCESS_NAME_SIZE]; /* the process may choose it: hostile */
 };
 

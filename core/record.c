@@ -13,15 +13,15 @@ static const struct field {
 	const char *name;
 	size_t offset;
 } fields[] = {
-	{"user", offsetof(struct record, user)},
-	{"timestamp", offsetof(struct record, timestamp)},
-	{"message", offsetof(struct record, message)},
-	{"kind", offsetof(struct record, kind)},
-	{"host", offsetof(struct record, host)},
-	{"seat", offsetof(struct record, seat)},
-	{"lease", offsetof(struct record, lease)},
-	{"pid", offsetof(struct record, pid)},
-	{"app", offsetof(struct record, app)},
+	{ "user", offsetof(struct record, user) },
+	{ "timestamp", offsetof(struct record, timestamp) },
+	{ "message", offsetof(struct record, message) },
+	{ "kind", offsetof(struct record, kind) },
+	{ "host", offsetof(struct record, host) },
+	{ "seat", offsetof(struct record, seat) },
+	{ "lease", offsetof(struct record, lease) },
+	{ "pid", offsetof(struct record, pid) },
+	{ "app", offsetof(struct record, app) },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(*fields))

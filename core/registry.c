@@ -37,10 +37,10 @@ struct request {
 	struct record *ret_record;
 
 	bool on_heap;
-	bool taken;   /* under registry.mutex: in a batch, can't be withdrawn */
-	bool done;    /* under registry.mutex */
-	bool edited;  /* apply changed the store */
-	bool added;   /* apply put something into held */
+	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
+	bool done;   /* under registry.mutex */
+	bool edited; /* apply changed the store */
+	bool added;  /* apply put something into held */
 	struct held *replaced; /* what apply took out of held */
 	struct record found;   /* for ret_record, once all went well */
 	int result;
@@ -50,7 +50,7 @@ struct request {
 struct held {
 	struct hash_node node;
 	struct held *next; /* in request.replaced */
-	bool lost; /* another's record stands there; reported */
+	bool lost;	   /* another's record stands there; reported */
 	char *text;
 	char path[];
 };
@@ -75,13 +75,13 @@ struct registry {
 	struct snapshot_cache snapshots;
 
 	pthread_mutex_t mutex;
-	pthread_cond_t changed;	 /* busy was cleared, requests are done */
-	pthread_cond_t wanted;	 /* there is something for the keeper */
-	struct request *queue;	 /* under mutex, oldest first */
-	bool busy;		 /* under mutex */
-	bool closing;		 /* under mutex */
-	bool keeper_idle;	 /* under mutex: it sleeps until wanted */
-	size_t n_held;		 /* under mutex: a copy of held.count */
+	pthread_cond_t changed; /* busy was cleared, requests are done */
+	pthread_cond_t wanted;	/* there is something for the keeper */
+	struct request *queue;	/* under mutex, oldest first */
+	bool busy;		/* under mutex */
+	bool closing;		/* under mutex */
+	bool keeper_idle;	/* under mutex: it sleeps until wanted */
+	size_t n_held;		/* under mutex: a copy of held.count */
 	pthread_t keeper;
 
 	struct filelock filelock;  /* of the baton's holder */
@@ -154,8 +154,9 @@ static void drop_events(struct registry *r, int type)
 
 static void tell_stuck(struct registry *r, int error)
 {
-	struct registry_event event = {
-		.type = REGISTRY_STUCK, .path = "", .error = error};
+	struct registry_event event = { .type = REGISTRY_STUCK,
+					.path = "",
+					.error = error };
 
 	if (r->options.on_event)
 		r->options.on_event(r->options.on_event_arg, &event);
@@ -285,8 +286,8 @@ static bool reassert_all(struct registry *r)
 
 	for (size_t i = 0; i < r->held.n_slots; i++)
 		for (struct hash_node *n = r->held.slots[i]; n; n = n->next)
-			edited |= reassert(
-				r, container_of(n, struct held, node));
+			edited |=
+				reassert(r, container_of(n, struct held, node));
 	return edited;
 }
 
@@ -342,7 +343,7 @@ static int apply_checkout(struct registry *r, struct request *q)
 	char now[TIMESTAMP_SIZE];
 	char kind[] = RECORD_KIND_OPEN;
 	struct record rec = *q->want;
-	struct owner owner = {rec.user, rec.host, rec.seat, r->lease.id};
+	struct owner owner = { rec.user, rec.host, rec.seat, r->lease.id };
 	int outcome = judge(r, q, q->path, &owner);
 
 	if (outcome != REGISTRY_RECORDED)
@@ -389,7 +390,7 @@ static int apply_rename(struct registry *r, struct request *q)
 		return REGISTRY_RECORDED;
 	if (!text || record_parse(&rec, text, strlen(text)) < 0)
 		return -ENOMEM;
-	owner = (struct owner){rec.user, rec.host, rec.seat, r->lease.id};
+	owner = (struct owner){ rec.user, rec.host, rec.seat, r->lease.id };
 	outcome = judge(r, q, q->to, &owner);
 	record_release(&rec);
 	if (outcome < 0 || outcome == REGISTRY_HELD)
@@ -597,8 +598,8 @@ static int lead_all(struct registry *r, const struct wait *w)
 static void wait_a_moment(struct registry *r, pthread_cond_t *cond, unsigned ms)
 {
 	uint64_t until = clock_now() + ms * NSEC_PER_MSEC;
-	struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
-			      .tv_nsec = (long)(until % NSEC_PER_SEC)};
+	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
+			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
 
 	pthread_cond_clockwait(cond, &r->mutex, CLOCK_MONOTONIC, &ts);
 }
@@ -637,8 +638,7 @@ static bool is_untouched(struct registry *r)
 
 	r->busy = true;
 	pthread_mutex_unlock(&r->mutex);
-	same = !r->owes &&
-	       store_is_current(&r->store, &r->store.signature);
+	same = !r->owes && store_is_current(&r->store, &r->store.signature);
 	pthread_mutex_lock(&r->mutex);
 	r->busy = false;
 	pthread_cond_broadcast(&r->changed);
@@ -694,10 +694,10 @@ int registry_checkout(struct registry *r, const char *path,
 		      const struct record *want, const struct wait *w,
 		      struct record *ret_holder)
 {
-	struct request q = {.apply = apply_checkout,
-			    .path = path,
-			    .want = want,
-			    .ret_record = ret_holder};
+	struct request q = { .apply = apply_checkout,
+			     .path = path,
+			     .want = want,
+			     .ret_record = ret_holder };
 
 	return submit(r, &q, w);
 }
@@ -705,10 +705,10 @@ int registry_checkout(struct registry *r, const char *path,
 int registry_rename(struct registry *r, const char *from, const char *to,
 		    const struct wait *w, struct record *ret_holder)
 {
-	struct request q = {.apply = apply_rename,
-			    .path = from,
-			    .to = to,
-			    .ret_record = ret_holder};
+	struct request q = { .apply = apply_rename,
+			     .path = from,
+			     .to = to,
+			     .ret_record = ret_holder };
 
 	return submit(r, &q, w);
 }
@@ -716,9 +716,9 @@ int registry_rename(struct registry *r, const char *from, const char *to,
 int registry_break(struct registry *r, const char *path, const struct wait *w,
 		   struct record *ret_broken)
 {
-	struct request q = {.apply = apply_break,
-			    .path = path,
-			    .ret_record = ret_broken};
+	struct request q = { .apply = apply_break,
+			     .path = path,
+			     .ret_record = ret_broken };
 
 	return submit(r, &q, w);
 }
@@ -743,7 +743,7 @@ void registry_checkin(struct registry *r, const char *path)
 	struct request *q = new_checkin(path);
 
 	if (!q) { /* no memory to put it off: then now, however long */
-		struct request now = {.apply = apply_checkin, .path = path};
+		struct request now = { .apply = apply_checkin, .path = path };
 
 		w.deadline = UINT64_MAX;
 		submit(r, &now, &w);
@@ -803,7 +803,7 @@ static int open_leases(struct registry *r)
 /* Under the file lock: whoever removes stale leases has it, too. */
 static int open_records(struct registry *r)
 {
-	struct request q = {.apply = apply_reap};
+	struct request q = { .apply = apply_reap };
 	int err = lease_open(&r->lease, r->leases_dir, r->options.host);
 
 	if (err == 0)

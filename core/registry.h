@@ -78,10 +78,10 @@ void registry_close(struct registry *r);
 const char *registry_lease(const struct registry *r);
 
 /* Takes `path` for the owner with an open record made from `want`; its lease
- * is ours, its timestamp now if it has none. REGISTRY_HELD fills ret_holder, which the
- * caller releases. Returns an outcome; or -ETIMEDOUT, -EINTR (the file lock
- * was not to be had), or the -errno of reading or writing, and then nothing
- * is recorded. */
+ * is ours, its timestamp now if it has none. REGISTRY_HELD fills ret_holder,
+ * which the caller releases. Returns an outcome; or -ETIMEDOUT, -EINTR (the
+ * file lock was not to be had), or the -errno of reading or writing, and then
+ * nothing is recorded. */
 int registry_checkout(struct registry *r, const char *path,
 		      const struct record *want, const struct wait *w,
 		      struct record *ret_holder);

@@ -21,9 +21,9 @@
 #define READ_AGAIN_FOR (2 * NSEC_PER_SEC) /* on a share that lags */
 #define READ_AGAIN_PAUSE (20 * NSEC_PER_MSEC)
 
-static const struct stale all_stale = {.tail = 0};
-static const struct stale none_stale = {.tail = SIZE_MAX};
-static const struct signature nowhere = {.size = UINT64_MAX}; /* no file's */
+static const struct stale all_stale = { .tail = 0 };
+static const struct stale none_stale = { .tail = SIZE_MAX };
+static const struct signature nowhere = { .size = UINT64_MAX }; /* no file's */
 
 /* ---- which state of the file is this? ---- */
 
@@ -67,7 +67,7 @@ static int sign(const struct store *s, struct signature *ret_signature)
  * may not; then the kernel's own time has to do. */
 static void stamp(int fd)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 
 	clock_gettime(CLOCK_REALTIME, &times[1]);
 	futimens(fd, times);
@@ -193,7 +193,7 @@ static int read_settled(const struct store *s, struct buffer *ret_text,
 	uint64_t until = clock_now() + READ_AGAIN_FOR;
 
 	for (;;) {
-		struct timespec pause = {.tv_nsec = READ_AGAIN_PAUSE};
+		struct timespec pause = { .tv_nsec = READ_AGAIN_PAUSE };
 		int r = read_file(s->dirfd, s->name, ret_text, ret_st);
 
 		if (r != -ESTALE && r != -EAGAIN)
@@ -261,8 +261,9 @@ static int copy_attributes(int fd, int dirfd, const char *like)
 	ssize_t len;
 
 	if (from < 0)
-		return errno == ENOENT || errno == ELOOP || errno == ENXIO ?
-			       0 : -errno;
+		return errno == ENOENT || errno == ELOOP || errno == ENXIO
+			       ? 0
+			       : -errno;
 	if (fstat(from, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
@@ -375,9 +376,9 @@ static void swap_files(struct store *s, bool exchanged)
 			close(old);
 		s->spare_fd = -1;
 	} else if (old < 0) {
-		s->spare_fd = openat(s->dirfd, s->spare_name,
-				     O_RDWR | O_CLOEXEC | O_NOFOLLOW |
-					     O_NONBLOCK);
+		s->spare_fd =
+			openat(s->dirfd, s->spare_name,
+			       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		s->spare_stale = all_stale;
 		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
 			s->spare_signature = signature_of(&st);
@@ -629,7 +630,9 @@ static int copy_memory(struct store *s, const struct signature *now,
 	if (!s->loaded || s->dirty || !same_signature(now, &s->signature))
 		return 0;
 	return buffer_append(ret_text, s->entries.text.data,
-			     s->entries.text.len) < 0 ? -ENOMEM : 1;
+			     s->entries.text.len) < 0
+		       ? -ENOMEM
+		       : 1;
 }
 
 int store_copy(struct store *s, struct entries *ret_entries,
@@ -648,7 +651,7 @@ int store_copy(struct store *s, struct entries *ret_entries,
 		return entries_parse(ret_entries, &text);
 	}
 	for (int tries = 0; tries < 5; tries++) {
-		struct timespec pause = {.tv_nsec = READ_AGAIN_PAUSE};
+		struct timespec pause = { .tv_nsec = READ_AGAIN_PAUSE };
 
 		r = read_entries(s, ret_entries, ret_signature);
 		if (r != -EBADMSG)

@@ -76,12 +76,12 @@ struct store {
 	/* Of the one who holds the file lock. */
 	bool can_exchange; /* until shown otherwise */
 	bool can_lease;
-	int live_fd;  /* locks.json, if we wrote it; else -1 */
-	int spare_fd; /* -1: there is none */
+	int live_fd;		  /* locks.json, if we wrote it; else -1 */
+	int spare_fd;		  /* -1: there is none */
 	struct stale spare_stale; /* what the spare lacks */
 	struct signature spare_signature; /* how we left it */
-	struct stale live_stale;  /* what locks.json lacks: the next spare */
-	char damaged_name[300];	  /* where the last damaged file went */
+	struct stale live_stale; /* what locks.json lacks: the next spare */
+	char damaged_name[300];	 /* where the last damaged file went */
 
 	/* Readers take the mutex; the holder of the file lock takes it only
 	 * to change what it guards. A leaf: nothing is called under it. */
@@ -111,8 +111,7 @@ int store_put(struct store *s, const char *key, const char *value, size_t len);
 void store_remove(struct store *s, const char *key);
 
 /* The text of an entry, valid until the next edit; NULL if there is none. */
-const char *store_find(const struct store *s, const char *key,
-		       size_t *ret_len);
+const char *store_find(const struct store *s, const char *key, size_t *ret_len);
 
 /* Writes the edits out; `durable` puts them on the disk before returning. On
  * -errno locks.json is what it was, and the edits are gone from memory, too. */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define YEAR_0 -62167219200   /* 0000-01-01T00:00:00Z */
+#define YEAR_0 -62167219200    /* 0000-01-01T00:00:00Z */
 #define YEAR_9999 253402300799 /* 9999-12-31T23:59:59Z */
 
 void timestamp_format(const struct timespec *when, char text[TIMESTAMP_SIZE])
@@ -125,7 +125,8 @@ int timestamp_parse(const char *text, struct timespec *ret_when)
 	int zone;
 	long ns;
 
-	if (!read_date(&p, &tm) || !(read_char(&p, 'T') || read_char(&p, ' ')) ||
+	if (!read_date(&p, &tm) ||
+	    !(read_char(&p, 'T') || read_char(&p, ' ')) ||
 	    !read_time(&p, &tm) || !read_fraction(&p, &ns) ||
 	    !read_zone(&p, &zone) || *p)
 		return -EINVAL;

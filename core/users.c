@@ -23,7 +23,7 @@ struct slot {
 };
 
 struct users {
-	pthread_mutex_t mutex; /* a leaf: nothing is called under it */
+	pthread_mutex_t mutex;	      /* a leaf: nothing is called under it */
 	struct slot by_id[N_SLOTS];   /* under mutex */
 	struct slot by_name[N_SLOTS]; /* under mutex */
 };

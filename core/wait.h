@@ -31,7 +31,7 @@ static inline uint64_t clock_now(void)
 
 static inline struct wait wait_for_ms(uint64_t ms)
 {
-	return (struct wait){.deadline = clock_now() + ms * NSEC_PER_MSEC};
+	return (struct wait){ .deadline = clock_now() + ms * NSEC_PER_MSEC };
 }
 
 /* Returns 0 while waiting is still right, -EINTR or -ETIMEDOUT otherwise. */
