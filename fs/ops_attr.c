@@ -209,14 +209,24 @@ static void reply_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		fuse_reply_buf(req, value, (size_t)n);
 }
 
+/* In `.locks` there are none. Not ENOTSUP: the kernel asks for the ACL before
+ * it lets anybody but the owner in, and fails the open with any other error. */
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	reply_xattr(req, ino, name, size);
+	if (ctldir_owns(ino))
+		fuse_reply_err(req, ENODATA);
+	else
+		reply_xattr(req, ino, name, size);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	reply_xattr(req, ino, NULL, size);
+	if (!ctldir_owns(ino))
+		reply_xattr(req, ino, NULL, size);
+	else if (size)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_xattr(req, 0);
 }
 
 static int change_xattr(fuse_req_t req, const char *path, const char *name,
