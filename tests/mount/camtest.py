@@ -1,0 +1,607 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the mount tests share: a share, mounts of it, and people who use them.
+
+A test file defines functions `test_...(place)` and ends with
+
+    camtest.main()              # each once, with kernel passthrough
+    camtest.main(both=True)     # each with and without it
+
+Each function gets a Place of its own: a share, whatever it mounts, whoever it
+lets act there. When the function returns, the Place ends all people and all
+mounts and checks what SEMANTICS 9 promises of a clean end.
+
+A Person is a process of its own with another user's rights, which does one
+thing after another on request, so that a story of two people reads as one:
+
+    alice = place.person(21001)
+    f = alice.open(mount / "part.nc", os.O_WRONLY)
+    place.refused(bob, "open", mount / "part.nc", os.O_WRONLY)
+    alice.close(f)
+
+Nothing here sleeps to let something happen: wait_for() looks until it has, or
+a deadline has passed.
+"""
+
+import ctypes
+import errno
+import fcntl
+import json
+import mmap
+import os
+import pickle
+import pwd
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+CAMLOCK = os.environ.get("CAMLOCK", "/nonexistent/camlock")
+HOST = socket.gethostname()
+SKIPPED = 77
+
+ALICE, BOB, CAROL = 21001, 21002, 21003  # nobody in passwd has these
+
+WRITE = os.O_WRONLY
+APPEND = os.O_WRONLY | os.O_APPEND
+TRUNCATE = os.O_WRONLY | os.O_TRUNC
+CREATE = os.O_WRONLY | os.O_CREAT
+
+
+class Skip(Exception):
+    """The machine can't do what the test is about; says what is missing."""
+
+
+# ---- saying what should be ----
+
+def check(condition, sentence):
+    if not condition:
+        raise AssertionError(sentence)
+
+
+def equal(got, expected, sentence):
+    check(got == expected, f"{sentence}\n  expected {expected!r}\n  got      {got!r}")
+
+
+def matches(pattern, text, sentence):
+    check(re.search(pattern, text, re.S), f"{sentence}\n  no {pattern!r} in\n{text}")
+
+
+def fails(number, function, *arguments, **options):
+    """Checks that the call fails with exactly that errno; returns the error."""
+    number = number if isinstance(number, tuple) else (number,)
+    names = " or ".join(errno.errorcode[n] for n in number)
+    what = f"{getattr(function, '__name__', function)}{arguments}"
+    try:
+        result = function(*arguments, **options)
+    except OSError as error:
+        check(error.errno in number, f"{what} must fail with {names}, got {error!r}")
+        return error
+    raise AssertionError(f"{what} must fail with {names}, returned {result!r}")
+
+
+def wait_for(condition, what, seconds=10):
+    """Looks until the condition holds, and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
+        time.sleep(0.002)
+
+
+# ---- the share, as it is without a mount ----
+
+class Share(type(Path())):
+    """The shop's folder. Reads what camlock wrote with nothing but Python."""
+
+    @property
+    def state(self):
+        return Path(self) / ".camlock"
+
+    @property
+    def locks_json(self):
+        return self.state / "locks.json"
+
+    def records(self):
+        """locks.json as a Python tool would load it; {} if missing or empty."""
+        try:
+            text = self.locks_json.read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        return json.loads(text) if text else {}
+
+    def record(self, name):
+        return self.records().get(name)
+
+    def history(self, event=None, path=None):
+        try:
+            lines = (self.state / "history.jsonl").read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        return [line for line in map(json.loads, lines)
+                if event in (None, line["event"]) and path in (None, line["path"])]
+
+    def write_records(self, records):
+        """As a Python tool does that already holds the file lock."""
+        with open(self.locks_json, "w", encoding="utf-8") as file:
+            json.dump(records, file, indent=4)
+
+    def add(self, name, content=b"old\n", mode=0o666):
+        """A document everybody may write."""
+        path = Path(self) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(mode)
+        return path
+
+    def wait_until_free(self, name=None, seconds=10):
+        """RELEASE comes after close() returned, so the record goes a moment later."""
+        if name is None:
+            wait_for(lambda: self.records() == {}, "locks.json ends as {}", seconds)
+        else:
+            wait_for(lambda: name not in self.records(), f"'{name}' is checked in", seconds)
+
+
+# ---- mounts ----
+
+def mount_points():
+    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
+        return [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
+                for line in file]
+
+
+class Mount(type(Path())):
+    """A mount by `camlock mount -f`; also the path of its mount point."""
+
+    def start(self, share, options=(), user=None):
+        self.log_path = str(self) + ".log"
+        self.user = user
+        identity = {} if user is None else dict(user=user, group=user, extra_groups=[])
+        with open(self.log_path, "ab") as log:
+            self.log_from = log.tell()
+            self.process = subprocess.Popen(
+                [CAMLOCK, "mount", "-f", *options, str(share), str(self)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
+        wait_for(self._answers, f"'{self}' is mounted")
+        return self
+
+    def _answers(self):
+        status = self.process.poll()
+        check(status is None, f"camlock ended with {status} before it was mounted:\n{self.log()}")
+        try:
+            if self.user is not None:  # only he may look into it
+                return str(self) in mount_points()
+            return os.stat(os.fspath(self / ".locks")).st_ino >> 63 == 1
+        except OSError:
+            return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        with open(self.log_path, errors="backslashreplace") as file:
+            file.seek(self.log_from)
+            return file.read()
+
+    def wait_log(self, pattern, seconds=10):
+        return wait_for(lambda: re.search(pattern, self.log()),
+                        f"the log says {pattern!r}", seconds)
+
+    def kill(self):
+        """The daemon dies without a chance to tidy up."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self):
+        self.process.terminate()
+
+    def umount(self):
+        subprocess.run([CAMLOCK, "umount", str(self)], check=True)
+        return self.wait_end()
+
+    def wait_end(self, seconds=20):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the daemon of '{self}' does not end:\n{self.log()}") from None
+
+    def detach(self):
+        subprocess.run(["umount", "-l", str(self)], stderr=subprocess.DEVNULL, check=False)
+
+
+# ---- people ----
+
+class Abilities:
+    """What a Person can do beyond the functions of os."""
+
+    def __init__(self):
+        self.maps = {}
+        self.children = {}
+
+    def read_file(self, path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def write_file(self, path, content):
+        """In place, as `>` does it: truncate, write, close."""
+        with open(path, "wb") as file:
+            file.write(content)
+
+    def open_close(self, path, flags=WRITE, mode=0o666, times=1):
+        for _ in range(times):
+            os.close(os.open(path, flags, mode))
+
+    def timed(self, name, *arguments):
+        """How a call ended, as errno or 0, and how many seconds it took."""
+        start = time.monotonic()
+        try:
+            getattr(self, name, None) or getattr(os, name)(*arguments)
+            number = 0
+        except OSError as error:
+            number = error.errno
+        return number, time.monotonic() - start
+
+    def stat_of(self, path):
+        st = os.lstat(path)
+        return {name: getattr(st, name) for name in dir(st) if name.startswith("st_")}
+
+    def map(self, fd, size):
+        """Maps a file shared and writable; the number is for poke and unmap."""
+        area = mmap.mmap(fd, size)
+        self.maps[id(area)] = area
+        return id(area)
+
+    def poke(self, area, at, content):
+        self.maps[area][at:at + len(content)] = content
+
+    def unmap(self, area):
+        # Python keeps a dup() of the descriptor in it, closed here as well
+        self.maps.pop(area).close()
+
+    def map_only(self, fd, size):
+        """A mapping by mmap(2) itself: no descriptor stays in it."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
+                              ctypes.c_int, ctypes.c_long]
+        address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd, 0)
+        if address == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "mmap")
+        return address
+
+    def poke_only(self, address, content):
+        ctypes.memmove(address, content, len(content))
+
+    def unmap_only(self, address, size):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        if libc.munmap(address, size) < 0:
+            raise OSError(ctypes.get_errno(), "munmap")
+
+    def child_inherits(self):
+        """Forks a child that has all our descriptors and does nothing."""
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+            os._exit(0)
+        return pid
+
+    def end_child(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    def flock(self, fd, how):
+        fcntl.flock(fd, how)
+
+    def interrupted_open(self, path, flags):
+        """Says "interrupted" if a signal ends the wait: without a handler that
+        raises, Python would repeat the call."""
+        class Interrupted(Exception):
+            pass
+
+        def on_signal(_number, _frame):
+            raise Interrupted
+
+        signal.signal(signal.SIGUSR1, on_signal)
+        try:
+            return os.open(path, flags)
+        except Interrupted:
+            return "interrupted"
+        finally:
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+
+
+class Answer:
+    """Of a request that is still being worked on."""
+
+    def __init__(self, person):
+        self.person = person
+
+    def is_there(self):
+        return self.person.has_answer(0)
+
+    def get(self, seconds=30):
+        check(self.person.has_answer(seconds), f"{self.person} answers within {seconds} s")
+        return self.person.take_answer()
+
+
+class Person:
+    """A process with another user's rights. Whatever os can do it can do: the
+    result comes back, and what was raised there is raised here."""
+
+    def __init__(self, who, groups=None, app=None, gid=None, umask=0o022):
+        entry = pwd.getpwnam(who) if isinstance(who, str) else None
+        self.uid = entry.pw_uid if entry else who
+        self.gid = gid if gid is not None else entry.pw_gid if entry else self.uid
+        self.user = who if entry else str(who)
+        self.app = app or "person"
+        self.socket, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._live(theirs, groups or [], umask)
+            finally:
+                os._exit(1)
+        theirs.close()
+        self.reader = self.socket.makefile("rb")
+
+    def __str__(self):
+        return f"user {self.user}"
+
+    def _live(self, channel, groups, umask):
+        fd = channel.fileno()
+        os.closerange(3, fd)
+        os.closerange(fd + 1, 65536)
+        Path("/proc/self/comm").write_text(self.app)
+        os.umask(umask)
+        os.setgroups(groups)
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        abilities = Abilities()
+        requests = channel.makefile("rb")
+        while True:
+            try:
+                name, arguments, options = pickle.load(requests)
+            except EOFError:
+                os._exit(0)
+            try:
+                function = getattr(abilities, name, None) or getattr(os, name)
+                answer = (True, function(*arguments, **options))
+            except Exception as error:  # pylint: disable=broad-except
+                answer = (False, error)
+            try:
+                channel.sendall(pickle.dumps(answer))
+            except (TypeError, AttributeError, pickle.PicklingError):
+                channel.sendall(pickle.dumps((answer[0], None)))
+
+    def start(self, name, *arguments, **options):
+        """Asks, and does not wait for the answer."""
+        arguments = [os.fspath(a) if isinstance(a, Path) else a for a in arguments]
+        self.socket.sendall(pickle.dumps((name, arguments, options)))
+        return Answer(self)
+
+    def has_answer(self, seconds):
+        return self._buffered() or bool(select.select([self.socket], [], [], seconds)[0])
+
+    def _buffered(self):
+        self.socket.setblocking(False)
+        try:
+            return bool(self.reader.peek(1))
+        except OSError:
+            return False
+        finally:
+            self.socket.setblocking(True)
+
+    def take_answer(self):
+        good, value = pickle.load(self.reader)
+        if not good:
+            raise value
+        return value
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def ask(*arguments, **options):
+            return self.start(name, *arguments, **options).get(120)
+        ask.__name__ = f"{self.user}.{name}"
+        return ask
+
+    def kill(self):
+        """kill -9, and gone."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def wait(self):
+        if self.pid:
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+        self.reader.close()
+        self.socket.close()
+
+    def end(self):
+        if self.pid:
+            self.kill()
+
+
+def crowd(bodies):
+    """Runs each function in a process of its own; returns what they returned.
+    What goes wrong in one is raised here."""
+    channels = []
+    for body in bodies:
+        receive, send = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(receive)
+                try:
+                    answer = (True, body())
+                except BaseException:  # pylint: disable=broad-except
+                    answer = (False, traceback.format_exc())
+                with os.fdopen(send, "wb") as file:
+                    pickle.dump(answer, file)
+            finally:
+                os._exit(0)
+        os.close(send)
+        channels.append((pid, receive))
+    answers = []
+    for pid, receive in channels:
+        with os.fdopen(receive, "rb") as file:
+            answers.append(pickle.load(file))
+        os.waitpid(pid, 0)
+    for good, value in answers:
+        check(good, value)
+    return [value for _, value in answers]
+
+
+def become(uid, gid=None, groups=()):
+    """For crowd(): this process is that user from now on."""
+    os.setgroups(list(groups))
+    os.setresgid(*[uid if gid is None else gid] * 3)
+    os.setresuid(uid, uid, uid)
+
+
+# ---- a place for one test ----
+
+class Place:
+    def __init__(self, folder, passthrough):
+        self.folder = Path(folder)
+        self.passthrough = passthrough
+        self.share = Share(folder, "share")
+        self.share.mkdir()
+        self.share.chmod(0o777)
+        self.mounts = []
+        self.people = []
+        self.at_end = []  # called last
+
+    def mount(self, *options, at=None, share=None, user=None, passthrough=None):
+        """Mounts the share; options as of `camlock mount`."""
+        if at is None:
+            at = self.folder / f"mnt{len(self.mounts) or ''}"
+            at.mkdir()
+            if user is not None:
+                os.chown(at, user, user)
+        if not (self.passthrough if passthrough is None else passthrough):
+            options = ("--no-passthrough", *options)
+        mount = Mount(at)
+        self.mounts.append(mount)
+        return mount.start(share or self.share, options, user)
+
+    def person(self, who, **options):
+        self.people.append(Person(who, **options))
+        return self.people[-1]
+
+    def two(self):
+        """Two people who have nothing to do with each other."""
+        return self.person(ALICE), self.person(BOB)
+
+    def tidy(self):
+        for person in self.people:
+            person.end()
+        for mount in self.mounts:
+            mount.detach()
+            if mount.process.poll() is None:
+                try:
+                    mount.process.wait(5)
+                except subprocess.TimeoutExpired:
+                    mount.kill()
+        for function in reversed(self.at_end):
+            function()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def end(self):
+        """After a test went well: everybody goes home, and nothing is left."""
+        for person in self.people:
+            person.end()
+        for mount in self.mounts:
+            if mount.process.poll() is None:
+                mount.terminate()
+                equal(mount.wait_end(), 0, "SIGTERM: the daemon drains what is open and ends well"
+                      f"\n{mount.log()}")
+        if not self.mounts or not self.share.state.is_dir():
+            return
+        left = [name for name, record in self.share.records().items()
+                if isinstance(record, dict) and record.get("kind") == "open"]
+        equal(left, [], "SIGTERM, unmount: no record is left")
+        leases = self.share.state / "leases"
+        equal(os.listdir(leases) if leases.is_dir() else [], [],
+              "after a clean end no lease file is left")
+        equal([name for name in os.listdir(self.share.state) if ".spare-" in name], [],
+              "after a clean end no spare file is left")
+
+    def show(self):
+        """For whoever has to find out why a test failed."""
+        for mount in self.mounts:
+            for line in mount.log().splitlines()[-8:]:
+                print(f"    {mount.name}: {line}")
+
+
+def refused(person, name, *arguments):
+    """Checks that it fails with EBUSY: SEMANTICS 4."""
+    return fails(errno.EBUSY, getattr(person, name), *arguments)
+
+
+# ---- running ----
+
+def run_one(name, function, passthrough):
+    folder = tempfile.mkdtemp(prefix=name + ".")
+    os.chmod(folder, 0o755)
+    place = Place(folder, passthrough)
+    title = name if passthrough else name + " (no passthrough)"
+    start = time.monotonic()
+    try:
+        function(place)
+        place.end()
+    except Skip as reason:
+        print(f"skip {title}: {reason}", flush=True)
+        return SKIPPED
+    except BaseException as error:  # pylint: disable=broad-except
+        print(f"FAIL {title}")
+        traceback.print_exc(file=sys.stdout)
+        place.show()
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return 1
+    finally:
+        place.tidy()
+    print(f"ok   {title}  {time.monotonic() - start:.1f} s", flush=True)
+    return 0
+
+
+def check_machine():
+    if os.geteuid() != 0:
+        raise Skip("needs root, to act as several users")
+    if not os.path.exists("/dev/fuse"):
+        raise Skip("there is no /dev/fuse")
+    check(os.access(CAMLOCK, os.X_OK), "CAMLOCK must name the camlock program: run tests/run")
+
+
+def main(both=False):
+    """Runs the caller's test functions, or those named on the command line."""
+    names = vars(sys.modules["__main__"])
+    tests = [(name, function) for name, function in names.items()
+             if name.startswith("test_") and (not sys.argv[1:] or name in sys.argv[1:])]
+    try:
+        check_machine()
+    except Skip as reason:
+        print(reason)
+        sys.exit(SKIPPED)
+    results = [run_one(name, function, passthrough)
+               for passthrough in ((True, False) if both else (True,))
+               for name, function in tests]
+    if 1 in results or not results:
+        sys.exit(1)
+    if SKIPPED in results:  # a part that did not run is no pass
+        print(f"{results.count(SKIPPED)} of {len(results)} parts were skipped, see above")
+        sys.exit(SKIPPED)
+    sys.exit(0)
