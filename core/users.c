@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/users.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/cleanup.h"
@@ -102,6 +104,18 @@ void users_name(struct users *u, uid_t uid, char name[USER_NAME_SIZE])
 	remember(u, &u->by_id[uid % N_SLOTS], uid, name);
 }
 
+/* A user without a name goes by his number, see users_name(). */
+static uid_t number_of(const char *name)
+{
+	unsigned long long n;
+	char *end;
+
+	if (!isdigit((unsigned char)*name))
+		return UID_NOBODY;
+	n = strtoull(name, &end, 10);
+	return *end || n >= UINT32_MAX ? UID_NOBODY : (uid_t)n;
+}
+
 uid_t users_id(struct users *u, const char *name)
 {
 	struct passwd entry, *found = NULL;
@@ -113,7 +127,7 @@ uid_t users_id(struct users *u, const char *name)
 	if (recall_id(u, name, &uid))
 		return uid;
 	getpwnam_r(name, &entry, answer, sizeof(answer), &found);
-	uid = found ? found->pw_uid : UID_NOBODY;
+	uid = found ? found->pw_uid : number_of(name);
 	remember(u, &u->by_name[hash_name(name)], uid, name);
 	return uid;
 }

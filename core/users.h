@@ -20,7 +20,8 @@ void users_free(struct users *u);
 /* The name of a user; his number if he has none. */
 void users_name(struct users *u, uid_t uid, char name[USER_NAME_SIZE]);
 
-/* The id for a name; `nobody` (65534) if there is no such user. */
+/* The id for a name, or for a number that stands for one; `nobody` (65534) if
+ * there is no such user. */
 uid_t users_id(struct users *u, const char *name);
 
 #endif
