@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,11 +55,12 @@ void mountpoint_detach(const char *mountpoint)
 		run_fusermount(mountpoint);
 }
 
+/* Not stat(): the kernel answers it from its cache, for a dead mount as well. */
 static int free_from_dead_mount(const char *path)
 {
-	struct stat st;
+	struct statfs fs;
 
-	if (stat(path, &st) == 0 || errno != ENOTCONN)
+	if (statfs(path, &fs) == 0 || errno != ENOTCONN)
 		return 0;
 	if (!is_camlock_mount(path)) {
 		log_error("cannot use '%s': another file system's daemon that "
