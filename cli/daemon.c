@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ static void leave_standard_files(void)
 		close(fd);
 }
 
-/* Whoever waits for the parent, or for the end of its output, may go on. */
+/* Whoever waits for the parent, or for the end of its output, may go on. If
+ * the parent is gone, somebody has given the mount up (^C): we end it, too. */
 static void tell_parent(void *arg)
 {
 	int *to_parent = arg;
@@ -52,8 +54,10 @@ static void tell_parent(void *arg)
 	log_to_syslog();
 	setsid();
 	leave_standard_files();
-	if (write(*to_parent, "", 1) < 0)
-		log_warning("nobody waited for the mount: %s", reason(errno));
+	if (write(*to_parent, "", 1) < 0) {
+		log_warning("nobody waits for the mount any more: ending it");
+		kill(getpid(), SIGTERM);
+	}
 	close(*to_parent);
 	*to_parent = -1;
 }
@@ -142,12 +146,16 @@ static int wait_until_ready(pid_t pid, int from_child, const char *mountpoint,
 int daemon_mount(struct mount_options *options)
 {
 	_cleanup_close_ int from_child = -1;
+	struct statfs fs;
 	struct stat st;
 	int fds[2];
 	pid_t pid;
 
-	/* what is left of a dead mount can't be looked at */
-	if (stat(options->mountpoint, &st) < 0)
+	/* What is left of a dead mount has no number that tells: the kernel
+	 * gives it to the next one. But stat() alone may still get it, from
+	 * the kernel's cache. */
+	if (statfs(options->mountpoint, &fs) < 0 ||
+	    stat(options->mountpoint, &st) < 0)
 		st.st_dev = 0;
 	/* whatever the caller left open would stay open for ever */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
