@@ -160,7 +160,9 @@ static int find_share(struct place *p, const char *path)
 {
 	_cleanup_free_ char *folder = strdup(path);
 
-	while (folder) {
+	if (!folder)
+		return fail(TROUBLE, "out of memory");
+	for (;;) {
 		char *slash = strrchr(folder, '/');
 		int fd = open_below(folder, STATE_DIR);
 
@@ -223,6 +225,7 @@ int places_find(struct places *ret_places, int n, char **paths)
 {
 	char *here[] = { (char[]){ "." } };
 	_cleanup_places_ struct places p = {};
+	int status = DONE;
 
 	if (n == 0) {
 		n = 1;
@@ -231,15 +234,16 @@ int places_find(struct places *ret_places, int n, char **paths)
 	p.list = calloc((size_t)n, sizeof(*p.list));
 	if (!p.list)
 		return fail(TROUBLE, "out of memory");
-	for (; p.n < n; p.n++) {
-		int status = place_find(&p.list[p.n], paths[p.n]);
-
-		if (status != DONE)
-			return status;
+	while (p.n < n && status == DONE) {
+		status = place_find(&p.list[p.n], paths[p.n]);
+		if (status == DONE)
+			p.n++;
 	}
-	*ret_places = p;
-	p = (struct places){};
-	return DONE;
+	if (status == DONE) {
+		*ret_places = p;
+		p = (struct places){};
+	}
+	return status;
 }
 
 void places_release(struct places *p)
