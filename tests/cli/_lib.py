@@ -14,10 +14,12 @@ and says which of them failed:
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,12 +131,14 @@ def mounted(*options, share="share", point="mnt"):
     os.makedirs(share, exist_ok=True)
     os.makedirs(point, exist_ok=True)
     point = os.path.realpath(point)
+    others = daemons()
     expect(camlock("mount", *options, share, point), DONE, out="", err="")
     try:
         yield point
     finally:
         if is_mounted(point):
             run("umount", "-l", point)
+        wait_for(lambda: set(daemons()) <= set(others))
 
 
 def daemons():
@@ -149,6 +153,28 @@ def daemons():
         except OSError:
             pass
     return found
+
+
+def kill_daemon(point):
+    """The only one there is. Its mount stays behind, and is dead."""
+    def is_dead():
+        try:
+            os.statvfs(point)
+        except OSError as error:
+            return error.errno == errno.ENOTCONN
+        return False
+    (pid,) = daemons()
+    os.kill(pid, signal.SIGKILL)
+    wait_for(is_dead)
+
+
+def child_of(process):
+    """Waits until it has forked."""
+    def children():
+        with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+            return file.read().split()
+    wait_for(children)
+    return int(children()[0])
 
 
 def wait_for(condition, seconds=10):
