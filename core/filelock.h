@@ -44,7 +44,8 @@ void filelock_release(struct filelock *l);
 /* Takes the lock. Polls, at first every millisecond, because a blocking
  * flock() can be neither interrupted by our callers nor given a deadline.
  * Returns 0, -ETIMEDOUT, -EINTR, or the -errno of opening the lock file
- * (-ELOOP if it is a symlink, -ENXIO or -EINVAL if it is no regular file). */
+ * (-ELOOP if it is a symlink, -EISDIR, -ENXIO or -EINVAL if it is no regular
+ * file). */
 int filelock_acquire(struct filelock *l, const struct wait *w);
 void filelock_drop(struct filelock *l);
 

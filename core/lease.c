@@ -83,7 +83,8 @@ int lease_probe(int dirfd, const char *id)
 
 	if (!lease_id_is_valid(id))
 		return -EINVAL;
-	fd = openat(dirfd, id, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	/* Only to read: a tool that anybody runs may ask, too. */
+	fd = openat(dirfd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? LEASE_STALE : -errno;
 	r = filelock_try(fd, true);

@@ -250,6 +250,7 @@ static inline bool in_child(struct child *ret_child)
 {
 	int to[2], from[2];
 
+	*ret_child = (struct child){ .pid = -1 };
 	CHECK(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
 	fflush(stdout);
 	ret_child->pid = fork();
