@@ -30,6 +30,11 @@ CAMLOCK = os.environ.get("CAMLOCK", "camlock")
 DONE, REFUSED, USAGE, TROUBLE = range(4)
 OTHER_USER = 65534  # nobody
 
+# By this our daemons are told from others.
+if "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="camlock-test.", dir="/var/tmp")
+    os.chmod(os.environ["TMPDIR"], 0o755)
+
 
 class Skip(Exception):
     pass
@@ -143,12 +148,12 @@ def mounted(*options, share="share", point="mnt"):
 
 def daemons():
     """The ids of the camlock daemons this test has started."""
-    mark = b"TMPDIR=" + os.environ["TMPDIR"].encode() if "TMPDIR" in os.environ else b""
+    mark = b"TMPDIR=" + os.environ["TMPDIR"].encode()
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/comm") as comm:
-                if mark in environ.read() and comm.read() == os.path.basename(CAMLOCK) + "\n":
+                if mark in environ.read().split(b"\0") and comm.read() == os.path.basename(CAMLOCK) + "\n":
                     found.append(int(pid))
         except OSError:
             pass
