@@ -288,7 +288,9 @@ static int create_file(const struct store *s, const char *name, int *ret_fd)
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	unlinkat(s->dirfd, name, 0);
+	/* if it can't be removed, that is what is wrong, not that it exists */
+	if (unlinkat(s->dirfd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
 	fd = openat(s->dirfd, name,
 		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 		    NEW_FILE_MODE);
