@@ -124,8 +124,9 @@ static int write_part(int fd, const struct buffer *text, size_t from, size_t to)
 	return write_at(fd, text->data + from, to - from, from);
 }
 
-/* Makes the file's content equal to the text. */
-static int bring_up_to_date(int fd, const struct stale *stale,
+/* Makes the content of a file of this size equal to the text. Shortening it
+ * costs as much as all the rest, so only if need be. */
+static int bring_up_to_date(int fd, uint64_t size, const struct stale *stale,
 			    const struct buffer *text)
 {
 	int r = 0;
@@ -136,7 +137,7 @@ static int bring_up_to_date(int fd, const struct stale *stale,
 	if (r < 0 || stale->tail == SIZE_MAX)
 		return r;
 	r = write_part(fd, text, stale->tail, text->len);
-	if (r == 0 && ftruncate(fd, (off_t)text->len) < 0)
+	if (r == 0 && size > text->len && ftruncate(fd, (off_t)text->len) < 0)
 		r = -errno;
 	return r;
 }
@@ -349,14 +350,15 @@ static int write_spare(struct store *s, const struct buffer *text)
 	int r;
 
 	if (s->spare_fd >= 0 && lease_spare(s) == 0) {
-		r = bring_up_to_date(s->spare_fd, &s->spare_stale, text);
+		r = bring_up_to_date(s->spare_fd, s->spare_signature.size,
+				     &s->spare_stale, text);
 		stamp(s->spare_fd);
 		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
 		return r;
 	}
 	r = make_spare(s);
 	if (r == 0)
-		r = bring_up_to_date(s->spare_fd, &all_stale, text);
+		r = bring_up_to_date(s->spare_fd, 0, &all_stale, text);
 	if (r == 0)
 		stamp(s->spare_fd);
 	return r;
@@ -556,7 +558,8 @@ static int mend(struct store *s)
 	set_entries(s, &good, &nowhere);
 	r = make_spare(s);
 	if (r == 0)
-		r = bring_up_to_date(s->spare_fd, &all_stale, &s->entries.text);
+		r = bring_up_to_date(s->spare_fd, 0, &all_stale,
+				     &s->entries.text);
 	if (r == 0) {
 		stamp(s->spare_fd);
 		r = rename_over(s);

@@ -430,6 +430,13 @@ static void a_live_mounts_record_is_not_reaped(void)
 
 /* ---- other programs ---- */
 
+/* In one step: the keeper may look at any moment. */
+static void replace_locks(const char *text)
+{
+	write_text("locks.new", text);
+	CHECK(rename("locks.new", "locks.json") == 0);
+}
+
 static const char rewrite[] = "import sys, json, filelock\n"
 			      "with filelock.FileLock('locks.json.lock'):\n"
 			      "    open('locks.json', "
@@ -464,7 +471,7 @@ static void what_was_given_back_is_not_put_back(void)
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "q", "alice"), REGISTRY_RECORDED);
 	registry_checkin(r, "p");
-	write_text("locks.json", "{}");
+	replace_locks("{}");
 	WAIT_FOR(count_events(&heard, REGISTRY_REASSERTED) == 1);
 	CHECK(!is_recorded("p") && is_recorded("q"));
 	registry_close(r);
@@ -476,10 +483,10 @@ static void a_path_that_became_anothers_is_told_as_lost_once(void)
 	_cleanup_free_ char *text = NULL;
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
-	write_text("locks.json", "{\"p\": {\"user\": \"bob\"}}");
+	replace_locks("{\"p\": {\"user\": \"bob\"}}");
 	WAIT_FOR(count_events(&heard, REGISTRY_LOST) == 1);
 	CHECK_NUMBER(checkout(r, "q", "alice"), REGISTRY_RECORDED);
-	write_text("locks.json", "{\"p\": {\"user\": \"bob\"} }");
+	replace_locks("{\"p\": {\"user\": \"bob\"} }");
 	WAIT_FOR(is_recorded("q")); /* put back: so it was looked at */
 	CHECK_NUMBER(count_events(&heard, REGISTRY_LOST), 1);
 	registry_checkin(r, "p");
@@ -584,7 +591,7 @@ static void no_update_is_lost_beside_python(void)
 	struct child c;
 
 	need_filelock();
-	write_text("locks.json", "{}");
+	replace_locks("{}");
 	c = start_python(writers, NULL);
 	for (int i = 0; i < 2; i++) {
 		r[i] = open_registry();
@@ -698,7 +705,7 @@ static void a_checkout_that_can_not_be_written_leaves_nothing(void)
 	CHECK_NUMBER(checkout(r, "q", "bob"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "p", "bob"), REGISTRY_HELD);
 	/* p is still held: it is put back */
-	write_text("locks.json", "{}");
+	replace_locks("{}");
 	WAIT_FOR(is_recorded("p") && is_recorded("q"));
 	registry_close(r);
 }
@@ -726,7 +733,7 @@ static void what_could_not_be_put_back_is_put_back_later(void)
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	limit_files(100);
-	write_text("locks.json", "{}");
+	replace_locks("{}");
 	/* a checkin of nothing looks at the file, and tries in vain */
 	for (int i = 0; i < 20; i++)
 		registry_checkin(r, "nothing");
@@ -759,7 +766,7 @@ static void a_damaged_file_is_mended_and_told(void)
 	_cleanup_free_ char *text = NULL;
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
-	write_text("locks.json", "{\"half\": {\"us");
+	replace_locks("{\"half\": {\"us");
 	WAIT_FOR(count_events(&heard, REGISTRY_MENDED) == 1);
 	CHECK(is_recorded("p"));
 	text = read_text(heard.path);
