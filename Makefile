@@ -66,6 +66,9 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/core.a
 	$(CC) $(ld_flags) -o $@ $^ $(libs)
 
+$(B)/tests/bench/%: $(B)/tests/bench/%.o
+	$(CC) $(ld_flags) -o $@ $^
+
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/core.a
 	$(CC) $(ld_flags) -fsanitize=fuzzer -o $@ $^ $(libs)
 
@@ -84,10 +87,10 @@ tests: all $(units)
 check: tests
 	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
 
-bench: all
+bench: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
 
-bench-quick: all
+bench-quick: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench --quick
 
 fuzz:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured: the bare folder, camlock, and other FUSE file systems.
+
+Each subject has a share of its own with the same content, so that none sees
+another's changes; `data`, which is only read, is one file with a hard link in
+each, so that all find it in the same pages of the page cache.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+SRCDIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+CAMLOCK = os.path.abspath(os.environ.get("CAMLOCK", SRCDIR + "/build/camlock"))
+LIBFUSE = SRCDIR + "/build/libfuse"
+DATA_SIZE = 32 << 20  # as in ops.c
+TREE_DIRS, TREE_FILES = 100, 100
+LONG = "86400"  # the seconds passthrough_hp lets names and attributes be cached
+PATIENCE = 20  # seconds for a mount to come or go
+
+
+class Failure(Exception):
+    """Something could not be measured; the text says why."""
+
+
+def is_mounted(path):
+    """Also if the daemon is gone, when os.path.ismount() says no."""
+    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
+        points = (line.split()[4] for line in file)
+        return any(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point) == path
+                   for point in points)
+
+
+def fill_share(share, data):
+    for folder in ["files"] + [f"tree/{i}" for i in range(TREE_DIRS)]:
+        os.makedirs(f"{share}/{folder}")
+    names = [f"files/{i}" for i in range(1000)]
+    names += [f"tree/{i}/{j}" for i in range(TREE_DIRS) for j in range(TREE_FILES)]
+    for name in names:
+        os.close(os.open(f"{share}/{name}", os.O_CREAT | os.O_WRONLY, 0o644))
+    os.link(data, f"{share}/data")
+
+
+def make_data(path):
+    with open(path, "wb") as file:
+        for _ in range(DATA_SIZE >> 20):
+            file.write(os.urandom(1 << 20))
+        os.fsync(file.fileno())
+
+
+class Native:
+    name = "native"
+    note = "the bare folder"
+    needed = None  # the program
+
+    def __init__(self, folder):
+        self.share = os.path.join(folder, "share")
+        self.root = self.share
+        os.makedirs(self.share)
+
+    @classmethod
+    def absent(cls):
+        """Why it can't be measured here, or None."""
+        if cls.needed and not shutil.which(cls.needed):
+            return f"there is no '{cls.needed}'"
+        return None
+
+    def mount(self):
+        pass
+
+    def unmount(self):
+        pass
+
+
+class Fuse(Native):
+    arguments = ()  # between the program and SHARE MOUNTPOINT
+    daemon = None
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.root = os.path.join(folder, "mnt")
+        self.log = os.path.join(folder, "log")
+        os.makedirs(self.root)
+
+    def mount(self):
+        with open(self.log, "ab") as log:
+            # a session of its own: ^C is for us, who then unmount
+            self.daemon = subprocess.Popen([self.needed, *self.arguments, self.share, self.root],
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           start_new_session=True)
+        deadline = time.monotonic() + PATIENCE
+        while not is_mounted(self.root):
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f"{self.name} did not mount: {self.last_words()}")
+            time.sleep(0.002)
+
+    def last_words(self):
+        with open(self.log, errors="replace") as log:
+            return (log.read().strip().splitlines() or ["it said nothing"])[-1]
+
+    def unmount(self):
+        if not self.daemon:
+            return
+        umount = ["umount"] if os.geteuid() == 0 else ["fusermount3", "-u"]
+        deadline = time.monotonic() + PATIENCE
+        while is_mounted(self.root) and time.monotonic() < deadline:
+            subprocess.run([*umount, self.root], stderr=subprocess.DEVNULL, check=False)
+            time.sleep(0.002)
+        if is_mounted(self.root):  # whoever uses it hangs
+            self.daemon.kill()
+            subprocess.run([umount[0], "-l" if len(umount) == 1 else "-uz", self.root], check=False)
+        try:
+            self.daemon.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+        self.daemon = None
+
+
+class Camlock(Fuse):
+    name = "camlock"
+    note = f"--cache-seconds {LONG}, as passthrough_hp has it"
+    needed = CAMLOCK
+    arguments = ("mount", "-f", "--cache-seconds", LONG)
+
+
+class CamlockPlain(Camlock):
+    name = "camlock-plain"
+    note = f"--no-passthrough --cache-seconds {LONG}"
+    arguments = (*Camlock.arguments, "--no-passthrough")
+
+
+class PassthroughHp(Fuse):
+    name = "passthrough_hp"
+    note = "libfuse's example, as shipped"
+    needed = LIBFUSE + "/bin/passthrough_hp"
+    arguments = ("--foreground",)
+
+    @classmethod
+    def absent(cls):
+        missing = super().absent()
+        return missing and missing + ": scripts/libfuse builds it with its own libfuse only"
+
+
+class Bindfs(Fuse):
+    name = "bindfs"
+    note = "Debian's, as shipped"
+    needed = "bindfs"
+    arguments = ("-f",)
+
+    @classmethod
+    def absent(cls):
+        missing = super().absent()
+        return missing and missing + ": scripts/install-packages bench"
+
+
+# In the order of the columns; another file system is another class.
+SUBJECTS = [Native, Camlock, CamlockPlain, PassthroughHp, Bindfs]
