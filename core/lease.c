@@ -39,7 +39,7 @@ static void make_id(char id[LEASE_ID_SIZE], const char *host)
 
 	if (getrandom(&random, sizeof(random), 0) < 0)
 		random = (uint64_t)getpid();
-	for (; host[n] && n < HOST_PART; n++)
+	for (; n < HOST_PART && host[n]; n++)
 		id[n] = is_id_char(host[n]) && (n || host[n] != '.') ? host[n]
 								     : '_';
 	snprintf(id + n, LEASE_ID_SIZE - n, "-%016llx",

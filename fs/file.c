@@ -133,6 +133,19 @@ bool file_is_untouched(struct camfs *fs, const char *path)
 	return !changed;
 }
 
+int file_open_inode(struct camfs *fs, struct inode *inode)
+{
+	int fd = inodes_open(&fs->inodes, inode);
+
+	if (fd != -ESTALE || !S_ISREG(inode->type))
+		return fd;
+	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
+	if (!inode->files)
+		return -ESTALE;
+	fd = fcntl(inode->files->fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
 static void unlink_file(fuse_req_t req, struct open_file *file)
 {
 	struct open_file **p = &file->inode->files;

@@ -44,6 +44,10 @@ int file_open(fuse_req_t req, struct inode *inode, int fd,
  * written yet. */
 bool file_is_untouched(struct camfs *fs, const char *path);
 
+/* As inodes_open(), but a file that has no name any more, where that is how
+ * files are found, is found through one of its handles. */
+int file_open_inode(struct camfs *fs, struct inode *inode);
+
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
 

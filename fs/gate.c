@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "core/process.h"
+#include "fs/file.h"
 #include "fs/log.h"
 
 void gate_caller(fuse_req_t req, struct caller *ret_caller)
@@ -94,7 +95,7 @@ int gate_take(fuse_req_t req, const char *path, struct checkout **ret_checkout)
 /* Whether the last of its names is gone. */
 static bool is_deleted(struct camfs *fs, struct inode *inode)
 {
-	_cleanup_close_ int fd = inodes_open(&fs->inodes, inode);
+	_cleanup_close_ int fd = file_open_inode(fs, inode);
 	struct stat st;
 
 	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;

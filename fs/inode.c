@@ -350,7 +350,7 @@ static int get_handle(const struct inodes *t, int fd,
 	int mount_id;
 
 	*ret_handle = NULL;
-	if (!t->share->has_handles ||
+	if (t->share->handles_fd < 0 ||
 	    name_to_handle_at(fd, "", &u.handle, &mount_id, AT_EMPTY_PATH) < 0 ||
 	    mount_id != t->share->mount_id)
 		return 0; /* by path, then */
@@ -421,7 +421,7 @@ int inodes_open(struct inodes *t, struct inode *inode)
 	if (inode->id == ROOT_ID)
 		fd = fcntl(t->share->root_fd, F_DUPFD_CLOEXEC, 3);
 	else
-		fd = open_by_handle_at(t->share->root_fd, inode->handle,
+		fd = open_by_handle_at(t->share->handles_fd, inode->handle,
 				       O_PATH | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

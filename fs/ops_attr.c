@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -26,7 +27,7 @@ static int read_attr(struct camfs *fs, struct inode *inode,
 
 	if (fi)
 		return fstat(file_of(fi)->fd, ret_st) < 0 ? -errno : 0;
-	fd = inodes_open(&fs->inodes, inode);
+	fd = file_open_inode(fs, inode);
 	if (fd < 0)
 		return fd;
 	return fstat(fd, ret_st) < 0 ? -errno : 0;
@@ -130,7 +131,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 
 	if (!inode)
 		return;
-	r = fd = inodes_open(&fs->inodes, inode);
+	r = fd = file_open_inode(fs, inode);
 	if (r >= 0)
 		r = take_for_size(req, inode, valid, fi, &checkout);
 	if (r == 0)
@@ -168,7 +169,7 @@ static int open_for_xattr(fuse_req_t req, fuse_ino_t ino,
 	inode = ops_inode(req, ino);
 	if (!inode)
 		return -1;
-	fd = inodes_open(&camfs_of(req)->inodes, inode);
+	fd = file_open_inode(camfs_of(req), inode);
 	if (fd < 0) {
 		fuse_reply_err(req, -fd);
 		return -1;
@@ -182,6 +183,24 @@ static ssize_t read_xattr(const char *path, const char *name, char *value,
 {
 	return name ? getxattr(path, name, value, size)
 		    : listxattr(path, value, size);
+}
+
+/* "trusted." names are shown to root only, and it is us whom the share sees. */
+static ssize_t drop_trusted(char *list, ssize_t len)
+{
+	static const char prefix[] = "trusted.";
+	char *end = list + len, *to = list;
+
+	for (char *name = list; name < end;) {
+		size_t size = strlen(name) + 1;
+
+		if (strncmp(name, prefix, strlen(prefix)) != 0) {
+			memmove(to, name, size);
+			to += size;
+		}
+		name += size;
+	}
+	return to - list;
 }
 
 /* One value, or the list of names if `name` is NULL; size 0 asks how long. */
@@ -201,6 +220,8 @@ static void reply_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		return;
 	}
 	n = read_xattr(path, name, value, size);
+	if (!name && value && n > 0 && fuse_req_ctx(req)->uid != 0)
+		n = drop_trusted(value, n);
 	if (n < 0)
 		fuse_reply_err(req, errno);
 	else if (!size)

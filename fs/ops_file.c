@@ -48,8 +48,7 @@ static int reopen_as_caller(fuse_req_t req, int fd, int flags)
 static int open_file(fuse_req_t req, struct inode *inode,
 		     struct checkout *checkout, struct fuse_file_info *fi)
 {
-	_cleanup_close_ int path_fd =
-		inodes_open(&camfs_of(req)->inodes, inode);
+	_cleanup_close_ int path_fd = file_open_inode(camfs_of(req), inode);
 	_cleanup_close_ int fd = -1;
 	int r;
 

@@ -90,22 +90,28 @@ static int open_locks_dir(struct share *s, const char *locks)
  * we must have CAP_DAC_READ_SEARCH. */
 static void probe_handles(struct share *s)
 {
+	_cleanup_close_ int root_fd =
+		open_folder(s->root_fd, ".", O_RDONLY);
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + HANDLE_SIZE];
 	} u = {.handle.handle_bytes = HANDLE_SIZE};
 	_cleanup_close_ int fd = -1;
 
-	if (name_to_handle_at(s->root_fd, "", &u.handle, &s->mount_id,
-			      AT_EMPTY_PATH) < 0)
+	if (root_fd < 0 || name_to_handle_at(root_fd, "", &u.handle,
+					     &s->mount_id, AT_EMPTY_PATH) < 0)
 		return;
-	fd = open_by_handle_at(s->root_fd, &u.handle, O_PATH | O_CLOEXEC);
-	s->has_handles = fd >= 0;
+	fd = open_by_handle_at(root_fd, &u.handle, O_PATH | O_CLOEXEC);
+	if (fd >= 0)
+		s->handles_fd = take_fd(root_fd);
 }
 
 int share_open(struct share *ret_share, const char *path, const char *locks)
 {
-	struct share s = {.root_fd = -1, .state_fd = -1, .locks_dir = -1};
+	struct share s = {.root_fd = -1,
+			  .state_fd = -1,
+			  .locks_dir = -1,
+			  .handles_fd = -1};
 	int r = open_root(&s, path);
 
 	if (r == 0)
@@ -132,6 +138,7 @@ void share_close(struct share *s)
 	close_if_open(s->root_fd);
 	close_if_open(s->state_fd);
 	close_if_open(s->locks_dir);
+	close_if_open(s->handles_fd);
 	free(s->locks_name);
 }
 

@@ -24,7 +24,8 @@ struct share {
 	dev_t dev; /* of the root */
 	ino_t ino;
 	bool is_stacked;  /* the share's file system is on another one */
-	bool has_handles; /* files can be reopened by handle */
+	int handles_fd;	  /* the root, for open_by_handle_at(2), which takes
+			     no O_PATH; -1: files can't be reopened by handle */
 	int mount_id;	  /* of what holds the root */
 
 	/* The folder of locks.json, to hide it there. */

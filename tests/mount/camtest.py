@@ -54,6 +54,10 @@ TRUNCATE = os.O_WRONLY | os.O_TRUNC
 CREATE = os.O_WRONLY | os.O_CREAT
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_void_p
+
+
 class Skip(Exception):
     """The machine can't do what the test is about; says what is missing."""
 
@@ -225,10 +229,6 @@ class Mount(type(Path())):
 class Abilities:
     """What a Person can do beyond the functions of os."""
 
-    def __init__(self):
-        self.maps = {}
-        self.children = {}
-
     def read_file(self, path):
         with open(path, "rb") as file:
             return file.read()
@@ -256,37 +256,53 @@ class Abilities:
         st = os.lstat(path)
         return {name: getattr(st, name) for name in dir(st) if name.startswith("st_")}
 
+    def show(self, path):
+        """What `ls -l` would say, but for the times."""
+        st = os.lstat(path)
+        return oct(st.st_mode), st.st_uid, st.st_gid, st.st_nlink, st.st_size
+
+    def show_fd(self, fd):
+        st = os.fstat(fd)
+        return oct(st.st_mode), st.st_uid, st.st_gid, st.st_nlink, st.st_size
+
+    def renameat2(self, old, new, flags):
+        if LIBC.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), flags) < 0:
+            raise OSError(ctypes.get_errno(), "renameat2")
+
+    def fallocate(self, fd, mode, offset, length):
+        if LIBC.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)) < 0:
+            raise OSError(ctypes.get_errno(), "fallocate")
+
+    def write_direct(self, path, content):
+        """With O_DIRECT, from an aligned buffer; returns what is read back so."""
+        area = mmap.mmap(-1, len(content))
+        area[:] = content
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o666)
+        os.writev(fd, [area])
+        os.fsync(fd)
+        back = mmap.mmap(-1, len(content))
+        os.preadv(fd, [back], 0)
+        os.close(fd)
+        return back[:]
+
+    def run(self, *command):
+        return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, cwd=".",
+                              capture_output=True, text=True).stdout
+
     def map(self, fd, size):
-        """Maps a file shared and writable; the number is for poke and unmap."""
-        area = mmap.mmap(fd, size)
-        self.maps[id(area)] = area
-        return id(area)
-
-    def poke(self, area, at, content):
-        self.maps[area][at:at + len(content)] = content
-
-    def unmap(self, area):
-        # Python keeps a dup() of the descriptor in it, closed here as well
-        self.maps.pop(area).close()
-
-    def map_only(self, fd, size):
-        """A mapping by mmap(2) itself: no descriptor stays in it."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.mmap.restype = ctypes.c_void_p
-        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
-                              ctypes.c_int, ctypes.c_long]
-        address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd, 0)
+        """Maps a file shared and writable, and keeps no descriptor for it, as
+        Python's own mmap does."""
+        address = LIBC.mmap(None, ctypes.c_size_t(size), mmap.PROT_READ | mmap.PROT_WRITE,
+                            mmap.MAP_SHARED, fd, ctypes.c_long(0))
         if address == ctypes.c_void_p(-1).value:
             raise OSError(ctypes.get_errno(), "mmap")
         return address
 
-    def poke_only(self, address, content):
+    def poke(self, address, content):
         ctypes.memmove(address, content, len(content))
 
-    def unmap_only(self, address, size):
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-        if libc.munmap(address, size) < 0:
+    def unmap(self, address, size):
+        if LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(size)) < 0:
             raise OSError(ctypes.get_errno(), "munmap")
 
     def child_inherits(self):

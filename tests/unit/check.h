@@ -82,7 +82,8 @@ static inline long long now_ms(void)
 	do {                                               \
 		long long until_ = now_ms() + DEADLINE_MS; \
 		while (!(cond)) {                          \
-			CHECK(now_ms() < until_ && #cond); \
+			if (now_ms() >= until_)            \
+				CHECK(cond);               \
 			poll(NULL, 0, 1);                  \
 		}                                          \
 	} while (0)
@@ -101,6 +102,9 @@ static inline int exit_status(pid_t pid)
 	CHECK(waitpid(pid, &status, 0) == pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+/* The arguments end with END. */
+#define END ((char *)NULL)
 
 static inline void run_program(const char *file, ...)
 {
@@ -142,7 +146,7 @@ static inline void run_test(const char *name, void (*test)(void))
 		exit(0);
 	}
 	status = exit_status(pid);
-	run_program("rm", "-rf", "--", folder, NULL);
+	run_program("rm", "-rf", "--", folder, END);
 	any_skipped |= status == SKIPPED;
 	if (status == 0 || status == SKIPPED)
 		return;
@@ -199,8 +203,10 @@ static inline char *read_text(const char *path)
 	if (fd < 0)
 		return NULL;
 	do {
-		text = realloc(text, len + 65537);
-		CHECK(text);
+		char *longer = realloc(text, len + 65537);
+
+		CHECK(longer);
+		text = longer;
 		n = read(fd, text + len, 65536);
 		CHECK(n >= 0);
 		len += (size_t)n;
@@ -274,7 +280,7 @@ static inline struct child start_python(const char *script, const char *arg)
 	struct child c;
 
 	if (in_child(&c)) {
-		execl(PYTHON, PYTHON, "-c", script, arg, NULL);
+		execl(PYTHON, PYTHON, "-c", script, arg, END);
 		_exit(127);
 	}
 	return c;
@@ -293,7 +299,7 @@ static inline void need_filelock(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		execl(PYTHON, PYTHON, "-c", "import filelock", NULL);
+		execl(PYTHON, PYTHON, "-c", "import filelock", END);
 		_exit(127);
 	}
 	if (exit_status(pid) != 0)

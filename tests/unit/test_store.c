@@ -448,8 +448,8 @@ static void without_memory_the_newest_whole_spare_is_put_back(void)
 	write_text("locks.json.spare-old", "{\"old\": 1}");
 	write_text("locks.json.spare-new", "{\"new\": 1}");
 	write_text("locks.json.spare-torn", "{\"torn");
-	run_program("touch", "-d", "2026-01-01", "locks.json.spare-old", NULL);
-	run_program("touch", "-d", "2026-01-02", "locks.json.spare-new", NULL);
+	run_program("touch", "-d", "2026-01-01", "locks.json.spare-old", END);
+	run_program("touch", "-d", "2026-01-02", "locks.json.spare-new", END);
 	s = open_store("a");
 	CHECK_NUMBER(store_load(&s), STORE_MENDED);
 	check_file("{\"new\": 1}");
@@ -639,7 +639,7 @@ static void owner_mode_and_acl_pass_on(void)
 	write_text("locks.json", "{}");
 	CHECK(chown("locks.json", 1234, 2345) == 0);
 	CHECK(chmod("locks.json", 0664) == 0);
-	run_program("setfacl", "-m", "u:4321:rw", "locks.json", NULL);
+	run_program("setfacl", "-m", "u:4321:rw", "locks.json", END);
 	s = load_store("a");
 	for (int i = 0; i < 5; i++) {
 		CHECK_NUMBER(put(&s, i % 2 ? "p" : "q"), 0);
@@ -660,7 +660,7 @@ static void owner_mode_and_acl_pass_on(void)
 	}
 	close_store(&s);
 	if (in_child(&c)) {
-		execlp("getfacl", "getfacl", "-n", "locks.json", NULL);
+		execlp("getfacl", "getfacl", "-n", "locks.json", END);
 		_exit(127);
 	}
 	while ((got = read(c.from, acl + n, sizeof(acl) - 1 - n)) > 0)
@@ -678,14 +678,14 @@ static void a_folders_default_acl_is_not_added(void)
 		skip("only root has setfacl for sure");
 	write_text("locks.json", "{}");
 	CHECK(chmod("locks.json", 0644) == 0);
-	run_program("setfacl", "-d", "-m", "u:4321:rw", ".", NULL);
+	run_program("setfacl", "-d", "-m", "u:4321:rw", ".", END);
 	s = load_store("a");
 	CHECK_NUMBER(put(&s, "p"), 0);
 	CHECK_NUMBER(store_commit(&s, false), 0);
 	close_store(&s);
 	CHECK(stat("locks.json", &st) == 0);
 	CHECK_NUMBER(st.st_mode & 07777, 0644);
-	run_program("sh", "-c", "! getfacl -n locks.json | grep 4321", NULL);
+	run_program("sh", "-c", "! getfacl -n locks.json | grep 4321", END);
 }
 
 int main(void)
