@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The open checkouts of one mount: which paths are taken through it, by whom,
- * and with how many handles that can write.
+ * and by how many uses: handles that can write, and operations on the name
+ * that are under way.
  *
- * Several handles of one owner share one checkout and one record: the first
- * takes it from the registry, the last gives it back.
+ * All uses of one owner share one checkout and one record: the first takes it
+ * from the registry, the last gives it back.
  *
  *	checkouts_take() ... checkouts_flushed() ... checkouts_give_back()
  *
@@ -13,14 +14,25 @@
  * before: so when all handles of the holder have been flushed, another owner
  * waits for CHECKOUTS_GRACE_MS before he is refused. FLUSH alone ends nothing:
  * a forked child or a dup() flushes too, and a mapping outlives it.
+ *
+ * A save is one checkout, whatever its steps. So without any use left a
+ * checkout still stays
+ *  - while its name, which the owner has renamed away or deleted, does not
+ *    exist again, but at most for CHECKOUTS_RESERVED_MS;
+ *  - while the process that used it last can write to a scratch file in the
+ *    same folder, which it is going to rename;
+ *  - for the time to linger, if the mount was told one.
  */
 #ifndef CORE_CHECKOUTS_H
 #define CORE_CHECKOUTS_H
+
+#include <sys/types.h>
 
 #include "core/record.h"
 #include "core/registry.h"
 
 #define CHECKOUTS_GRACE_MS 250
+#define CHECKOUTS_RESERVED_MS 10000
 
 /* Another owner has the path. */
 #define CHECKOUTS_REFUSED 1
@@ -28,29 +40,65 @@
 struct checkouts;
 struct checkout;
 
-int checkouts_open(struct checkouts **ret_checkouts, struct registry *r);
+/* One path that is wanted; the checkout is set on success. */
+struct checkout_claim {
+	const char *path;
+	bool tree; /* a folder, with everything below it */
+	struct checkout *checkout;
+};
+
+int checkouts_open(struct checkouts **ret_checkouts, struct registry *r,
+		   unsigned linger_ms);
 
 /* All checkouts must have been given back. NULL-safe. */
 void checkouts_free(struct checkouts *c);
 
-/* Takes a path for one more handle of the owner that `want` describes (user,
- * host, seat; message, pid and app for the record). Returns 0 with a checkout;
- * CHECKOUTS_REFUSED with the holder, which the caller releases; or the -errno
- * of registry_checkout(). */
-int checkouts_take(struct checkouts *c, const char *path,
+/* Takes all the paths, which differ, for one more use each by the owner that
+ * `want` describes (user, host, seat; message, pid and app for the record), or
+ * none. Returns 0; CHECKOUTS_REFUSED with what is in the way, for the caller
+ * to release; or the -errno of registry_checkout(). */
+int checkouts_take(struct checkouts *c, struct checkout_claim *claims, size_t n,
 		   const struct record *want, const struct wait *w,
-		   struct checkout **ret_checkout, struct record *ret_holder);
+		   struct registry_conflict *ret_conflict);
+
+/* Whether that would be refused, taking nothing. `after_close`: an owner who
+ * has just given the path back is not. */
+int checkouts_check(struct checkouts *c, const char *path, bool tree,
+		    bool after_close, const struct record *want,
+		    const struct wait *w,
+		    struct registry_conflict *ret_conflict);
 
 /* A handle was flushed for the first time, or is known to be in use again. */
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed);
 
-/* One handle less; `flushed`: it was counted as flushed; `written`: something
- * was written through it. With the last one the path is checked in. Returns
- * whether it was the last and any of them wrote; then ret_record is what the
- * record was, for the caller to release. */
+/* The owner has one use more: a handle came along when its file was renamed. */
+void checkouts_add_use(struct checkouts *c, struct checkout *co, bool flushed);
+
+/* What became of the name, while it is in use. */
+void checkouts_name_gone(struct checkouts *c, struct checkout *co);
+void checkouts_name_exists(struct checkouts *c, struct checkout *co);
+
+/* One use less; `flushed`: it was counted as flushed; `written`: something was
+ * written by it; `pid`: the process it was of. Returns whether the document is
+ * done with and was written, and then ret_record is what the record said, for
+ * the caller to release. */
 bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
-			 bool written, struct record *ret_record);
+			 bool written, pid_t pid, struct record *ret_record);
+
+/* A process opened (+1) or closed (-1) a scratch file in a folder ("" or a
+ * path) for writing. */
+void checkouts_scratch(struct checkouts *c, pid_t pid, const char *folder,
+		       int change);
+
+/* The folder `from` is now `to`: the owner's checkouts below it follow. With
+ * `to` NULL the folder is gone, and no name below it is waited for. */
+void checkouts_move(struct checkouts *c, const char *from, const char *to,
+		    const struct record *owner, const struct wait *w);
 
 const char *checkout_path(const struct checkout *co);
+bool checkout_is_owned_by(const struct checkout *co, const struct record *want);
+
+/* A copy of what its record says. */
+int checkout_record(const struct checkout *co, struct record *ret_record);
 
 #endif

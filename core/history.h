@@ -22,6 +22,8 @@
 
 /* The events, as the file names them */
 #define HISTORY_SAVED "saved"	      /* a checkout in which P was written */
+#define HISTORY_DELETED "deleted"
+#define HISTORY_RENAMED "renamed"     /* path: the old name */
 #define HISTORY_REFUSED "refused"     /* `who` did not get what `holder` has */
 #define HISTORY_REAPED "reaped"	      /* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */

@@ -77,25 +77,45 @@ void registry_close(struct registry *r);
 /* The lease our open records carry; "" for an observer. */
 const char *registry_lease(const struct registry *r);
 
-/* Takes `path` for the owner with an open record made from `want`; its lease
- * is ours, its timestamp now if it has none. REGISTRY_HELD fills ret_holder,
- * which the caller releases. Returns an outcome; or -ETIMEDOUT, -EINTR (the
- * file lock was not to be had), or the -errno of reading or writing, and then
- * nothing is recorded. */
-int registry_checkout(struct registry *r, const char *path,
-		      const struct record *want, const struct wait *w,
-		      struct record *ret_holder);
+/* What is wanted of a path. */
+struct registry_claim {
+	const char *path;
+	bool tree;   /* a folder, with everything below it */
+	int outcome; /* set by registry_checkout(): RECORDED or KEPT */
+};
 
-/* Gives our open checkout of `path` back. Never fails and never waits long:
- * if the file lock or the disk is not to be had now, a thread of the registry
- * goes on trying, and any later request is judged after it. */
-void registry_checkin(struct registry *r, const char *path);
+/* What is in the way: at the path asked for, or above or below it. */
+struct registry_conflict {
+	char *path;
+	struct record holder;
+};
 
-/* Moves our open record to another path, and drops what dead mounts left
- * there. Outcomes and errors as registry_checkout(); REGISTRY_KEPT is not
- * one of them. */
-int registry_rename(struct registry *r, const char *from, const char *to,
-		    const struct wait *w, struct record *ret_holder);
+void registry_conflict_release(struct registry_conflict *c);
+
+/* Takes all the paths for the owner, or none, with open records made from
+ * `want`; their lease is ours, their timestamp now if `want` has none. A claim
+ * on a tree keeps others from all that is below, for as long as it is held.
+ * Returns 0 with each claim's outcome; REGISTRY_HELD with what is in the way,
+ * for the caller to release; or -ETIMEDOUT, -EINTR (the file lock was not to
+ * be had), or the -errno of reading or writing, and then nothing is recorded. */
+int registry_checkout(struct registry *r, struct registry_claim *claims,
+		      size_t n, const struct record *want, const struct wait *w,
+		      struct registry_conflict *ret_conflict);
+
+/* Whether registry_checkout() would be refused just now. Takes nothing, and
+ * mostly not even the file lock. Returns 0, REGISTRY_HELD or -errno. */
+int registry_check(struct registry *r, const char *path, bool tree,
+		   const struct owner *owner, const struct wait *w,
+		   struct registry_conflict *ret_conflict);
+
+/* Gives our open checkouts of these paths back. Never fails and never waits
+ * long: if the file lock or the disk is not to be had now, a thread of the
+ * registry goes on trying, and any later request is judged after it. */
+void registry_checkin(struct registry *r, const char *const *paths, size_t n);
+
+/* The folder `from` is now `to`: the owner's records below it follow. */
+int registry_move(struct registry *r, const char *from, const char *to,
+		  const struct owner *owner, const struct wait *w);
 
 /* Removes whatever record is there, for an admin. ret_broken is what it was;
  * -ENOENT if there is none. */
@@ -120,6 +140,8 @@ const char *snapshot_whole(const struct snapshot *s, size_t *ret_len);
 /* Whether a record's mount is gone, so that the record holds nothing. */
 bool registry_is_stale(struct registry *r, const struct record *record);
 
+#define _cleanup_conflict_                                                     \
+	__attribute__((cleanup(registry_conflict_release)))
 #define _cleanup_snapshot_ __attribute__((cleanup(cleanup_snapshot)))
 static inline void cleanup_snapshot(struct snapshot **s)
 {

@@ -667,6 +667,26 @@ int store_copy(struct store *s, struct entries *ret_entries,
 	return r;
 }
 
+int store_peek(struct store *s, const char *key, struct buffer *ret_text)
+{
+	const struct entry *entry;
+	struct signature now;
+	const char *value;
+	size_t len;
+	int r = sign(s, &now);
+
+	if (r < 0)
+		return r;
+	LOCK_SCOPE(&s->mutex);
+	if (!s->loaded || s->dirty || !same_signature(&now, &s->signature))
+		return -EAGAIN;
+	entry = entries_find(&s->entries, key);
+	if (!entry)
+		return 0;
+	value = entries_value(&s->entries, entry, &len);
+	return buffer_append(ret_text, value, len) < 0 ? -ENOMEM : 1;
+}
+
 bool store_is_current(const struct store *s, const struct signature *signature)
 {
 	struct signature now;

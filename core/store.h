@@ -123,6 +123,10 @@ int store_commit(struct store *s, bool durable);
 int store_copy(struct store *s, struct entries *ret_entries,
 	       struct signature *ret_signature);
 
+/* The text of one entry, as it is now. Returns 1, 0 if there is none, -EAGAIN
+ * if memory and file differ just now, or another -errno. */
+int store_peek(struct store *s, const char *key, struct buffer *ret_text);
+
 /* Whether a copy of that state is still right. */
 bool store_is_current(const struct store *s, const struct signature *signature);
 

@@ -21,6 +21,7 @@
 #define HOST_SIZE 256
 
 struct ctldir;
+struct mapped;
 
 struct camfs {
 	const struct mount_options *options;
@@ -31,6 +32,7 @@ struct camfs {
 	struct users *users;
 	struct history history;
 	struct ctldir *ctldir;
+	struct mapped *mapped;
 	struct fuse_session *session;
 	char host[HOST_SIZE];
 	bool passthrough; /* the kernel can; fixed once mounted */

@@ -3,16 +3,49 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "fs/gate.h"
+#include "fs/mapped.h"
+
+/* How often to look at once whether a released handle's file is free of
+ * writers: the kernel puts its own reference off for a moment. */
+#define LOOKS_AT_ONCE 4
 
 bool file_flags_write(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
+
+static struct open_file *file_of_use(struct inode_use *use)
+{
+	return container_of(use, struct open_file, use);
+}
+
+static bool can_write(const struct open_file *f)
+{
+	return f->grant.checkout || f->grant.folder;
+}
+
+/* ---- kernel passthrough ---- */
+
+#if HAVE_PASSTHROUGH
+/* The backing file is registered through a descriptor that can only read, for
+ * else it would count as a writer for as long as the inode is open; the kernel
+ * opens it anew for each handle, as that handle was opened. */
+static int register_backing(fuse_req_t req, int fd)
+{
+	char path[PROC_PATH_SIZE];
+	_cleanup_close_ int reader = -1;
+
+	share_proc_path(fd, path);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	return reader < 0 ? 0 : fuse_passthrough_open(req, reader);
+}
+#endif
 
 /* Under the inode's stripe: the first handle decides whether the kernel serves
  * this inode; all others do as it did. */
@@ -25,7 +58,7 @@ static void choose_backing(fuse_req_t req, struct open_file *file,
 	if (camfs_of(req)->passthrough && !inode->plain_users) {
 		if (!inode->backing_users)
 			inode->backing_id =
-				fuse_passthrough_open(req, file->fd);
+				register_backing(req, file->use.fd);
 		file->passthrough = inode->backing_id > 0;
 	}
 	if (file->passthrough) {
@@ -53,9 +86,10 @@ static void leave_backing(fuse_req_t req, struct open_file *file)
 	file->inode->plain_users--;
 }
 
-int file_open(fuse_req_t req, struct inode *inode, int fd,
-	      struct checkout *checkout, bool emptied,
-	      struct fuse_file_info *fi)
+/* ---- opening and releasing ---- */
+
+int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
+	      bool emptied, struct fuse_file_info *fi)
 {
 	struct camfs *fs = camfs_of(req);
 	struct open_file *file = calloc(1, sizeof(*file));
@@ -63,28 +97,29 @@ int file_open(fuse_req_t req, struct inode *inode, int fd,
 	if (!file)
 		return -ENOMEM;
 	file->inode = inode;
-	file->fd = fd;
-	file->checkout = checkout;
+	file->use.fd = fd;
+	file->flags = fi->flags;
 	file->emptied = emptied;
-	if (checkout && fstat(fd, &file->start) < 0) {
+	if (grant->checkout && fstat(fd, &file->start) < 0) {
 		int r = -errno;
 
 		free(file);
 		return r;
 	}
+	file->grant = *grant;
+	*grant = (struct grant){};
 	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
 	choose_backing(req, file, fi);
-	file->next = inode->files;
-	inode->files = file;
+	file->use.next = inode->uses;
+	inode->uses = &file->use;
 	fi->fh = (uintptr_t)file;
 	/* Only a writer's flush says anything to us. */
-	fi->noflush = !checkout;
-	fi->keep_cache = 0;
+	fi->noflush = !can_write(file);
 	return 0;
 }
 
 /* What the kernel wrote by itself, we only see in the file's times. */
-static bool has_changed(int fd, const struct stat *start)
+bool file_has_changed(int fd, const struct stat *start)
 {
 	struct stat now;
 
@@ -92,6 +127,147 @@ static bool has_changed(int fd, const struct stat *start)
 	       (now.st_size != start->st_size ||
 		now.st_mtim.tv_sec != start->st_mtim.tv_sec ||
 		now.st_mtim.tv_nsec != start->st_mtim.tv_nsec);
+}
+
+static void unlink_file(fuse_req_t req, struct open_file *file)
+{
+	struct inode_use **p = &file->inode->uses;
+
+	LOCK_SCOPE(inode_stripe(&camfs_of(req)->inodes, file->inode));
+	leave_backing(req, file);
+	while (*p != &file->use)
+		p = &(*p)->next;
+	*p = file->use.next;
+}
+
+/* A descriptor to find out with whether the file is still mapped for writing,
+ * if it can be; else -1. */
+static int open_mapping_probe(const struct open_file *file)
+{
+	char path[PROC_PATH_SIZE];
+
+	if (!file->passthrough || !file->grant.checkout ||
+	    (file->flags & O_ACCMODE) != O_RDWR)
+		return -1;
+	share_proc_path(file->use.fd, path);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool is_mapped(int probe)
+{
+	for (int i = 0; i < LOOKS_AT_ONCE; i++) {
+		if (mapped_is_over(probe))
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+void file_release(fuse_req_t req, struct open_file *file)
+{
+	struct camfs *fs = camfs_of(req);
+	_cleanup_close_ int probe = open_mapping_probe(file);
+	bool written = file->grant.checkout &&
+		       (file->emptied ||
+			file_has_changed(file->use.fd, &file->start));
+
+	unlink_file(req, file);
+	close(file->use.fd);
+	if (probe >= 0 && is_mapped(probe))
+		mapped_wait(fs->mapped, take_fd(probe), &file->grant,
+			    file->flushed, &file->start, written);
+	else
+		gate_close(fs, &file->grant, file->flushed, written);
+	free(file);
+}
+
+/* ---- while it is open ---- */
+
+void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed)
+{
+	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));
+	if (!file->grant.checkout || file->flushed == flushed)
+		return;
+	file->flushed = flushed;
+	checkouts_flushed(fs->checkouts, file->grant.checkout, flushed);
+}
+
+/* A handle's old grant, to be given back when no mutex is held. */
+struct old_grant {
+	struct old_grant *next;
+	struct grant grant;
+	bool flushed;
+};
+
+/* Under the stripe. Without memory the handle keeps what it has. */
+static struct old_grant *exchange_grant(struct camfs *fs,
+					struct open_file *file,
+					struct checkout *checkout,
+					const char *folder)
+{
+	struct old_grant *old = calloc(1, sizeof(*old));
+	char *copy = folder ? strdup(folder) : NULL;
+
+	if (!old || (folder && !copy)) {
+		free(old);
+		return NULL;
+	}
+	old->grant = file->grant;
+	old->flushed = file->flushed;
+	file->grant.checkout = checkout;
+	file->grant.folder = copy;
+	if (checkout)
+		checkouts_add_use(fs->checkouts, checkout, file->flushed);
+	if (copy)
+		checkouts_scratch(fs->checkouts, file->grant.pid, copy, 1);
+	/* A temp file is new to the document, all of it. */
+	if (!old->grant.checkout)
+		file->emptied = true;
+	return old;
+}
+
+void file_retarget(struct camfs *fs, struct inode *inode,
+		   struct checkout *checkout, const char *folder)
+{
+	struct old_grant *list = NULL;
+
+	pthread_mutex_lock(inode_stripe(&fs->inodes, inode));
+	for (struct inode_use *u = inode->uses; u; u = u->next) {
+		struct old_grant *old;
+
+		if (!can_write(file_of_use(u)))
+			continue;
+		old = exchange_grant(fs, file_of_use(u), checkout, folder);
+		if (!old)
+			continue;
+		old->next = list;
+		list = old;
+	}
+	pthread_mutex_unlock(inode_stripe(&fs->inodes, inode));
+	while (list) {
+		struct old_grant *old = list;
+
+		list = old->next;
+		gate_close(fs, &old->grant, old->grant.checkout && old->flushed,
+			   false);
+		free(old);
+	}
+}
+
+bool file_has_other_writer(struct camfs *fs, struct inode *inode, uid_t uid,
+			   uid_t *ret_uid, pid_t *ret_pid)
+{
+	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
+	for (struct inode_use *u = inode->uses; u; u = u->next) {
+		const struct open_file *f = file_of_use(u);
+
+		if (!can_write(f) || f->grant.uid == uid)
+			continue;
+		*ret_uid = f->grant.uid;
+		*ret_pid = f->grant.pid;
+		return true;
+	}
+	return false;
 }
 
 /* The oldest handle that can write, copied out from under the mutexes. */
@@ -108,64 +284,29 @@ static void look_at_inode(void *arg, struct inode *inode)
 	struct open_file *oldest = NULL;
 
 	LOCK_SCOPE(inode_stripe(&look->fs->inodes, inode));
-	for (struct open_file *f = inode->files; f; f = f->next) {
-		if (!f->checkout)
+	for (struct inode_use *u = inode->uses; u; u = u->next) {
+		struct open_file *f = file_of_use(u);
+
+		if (!f->grant.checkout)
 			continue;
 		look->emptied |= f->emptied;
 		oldest = f;
 	}
 	if (oldest) {
-		look->fd = fcntl(oldest->fd, F_DUPFD_CLOEXEC, 3);
+		look->fd = fcntl(oldest->use.fd, F_DUPFD_CLOEXEC, 3);
 		look->start = oldest->start;
 	}
 }
 
 bool file_is_untouched(struct camfs *fs, const char *path)
 {
-	struct look look = {.fs = fs, .fd = -1};
+	struct look look = { .fs = fs, .fd = -1 };
 	bool changed;
 
 	inodes_with_path(&fs->inodes, path, look_at_inode, &look);
 	if (look.fd < 0)
 		return false;
-	changed = look.emptied || has_changed(look.fd, &look.start);
+	changed = look.emptied || file_has_changed(look.fd, &look.start);
 	close(look.fd);
 	return !changed;
-}
-
-int file_open_inode(struct camfs *fs, struct inode *inode)
-{
-	int fd = inodes_open(&fs->inodes, inode);
-
-	if (fd != -ESTALE || !S_ISREG(inode->type))
-		return fd;
-	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
-	if (!inode->files)
-		return -ESTALE;
-	fd = fcntl(inode->files->fd, F_DUPFD_CLOEXEC, 3);
-	return fd < 0 ? -errno : fd;
-}
-
-static void unlink_file(fuse_req_t req, struct open_file *file)
-{
-	struct open_file **p = &file->inode->files;
-
-	LOCK_SCOPE(inode_stripe(&camfs_of(req)->inodes, file->inode));
-	leave_backing(req, file);
-	while (*p != file)
-		p = &(*p)->next;
-	*p = file->next;
-}
-
-void file_release(fuse_req_t req, struct open_file *file)
-{
-	bool written = file->checkout &&
-		       (file->emptied || has_changed(file->fd, &file->start));
-
-	unlink_file(req, file);
-	close(file->fd);
-	if (file->checkout)
-		gate_give_back(camfs_of(req), file->checkout, file->flushed,
-			       written);
-	free(file);
 }

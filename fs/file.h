@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Open files: a handle the kernel has, its descriptor on the share, and the
- * checkout it takes part in if it can write.
+ * Open files: a handle the kernel has, its descriptor on the share, and what
+ * the gate granted if it can write.
  *
  * Where it can be had, the kernel reads and writes the descriptor's file by
  * itself (passthrough). All handles of an inode must then share one backing
  * file, and none of them may be without: so the first open of an inode
  * decides, and the others follow until the last is released.
+ *
+ * A mapping made through a passthrough handle is of the file below: it does
+ * not keep the handle, and outlives it. So a handle that could be mapped for
+ * writing keeps its checkout after its release for as long as anything can
+ * write to the file below: a read lease (fcntl(2), F_SETLEASE) can't be had
+ * then. fs/mapped.h waits for that.
  */
 #ifndef FS_FILE_H
 #define FS_FILE_H
 
-#include <stdatomic.h>
-
 #include "fs/camfs.h"
+#include "fs/gate.h"
 
 struct open_file {
+	struct inode_use use; /* in inode->uses, under its stripe */
 	struct inode *inode;
-	struct open_file *next; /* in inode->files, under its stripe */
-	int fd;
+	int flags; /* as opened */
 	bool passthrough;
-	struct checkout *checkout; /* NULL: cannot write */
-	atomic_bool flushed;	   /* counted as flushed in the checkout */
-	bool emptied;	   /* made, or truncated, by opening it */
+	struct grant grant; /* under the stripe; see file_retarget() */
+	bool flushed;	    /* under the stripe: counted as such */
+	bool emptied;	    /* made, or truncated, by opening it */
 	struct stat start; /* as it was when opened; if it can write */
 };
 
@@ -34,21 +39,33 @@ static inline struct open_file *file_of(const struct fuse_file_info *fi)
 /* Whether open flags ask for something that can write. */
 bool file_flags_write(int flags);
 
-/* Makes a handle for `fd` and fills *fi. Takes the checkout, if any, but not
- * fd until it succeeds. Returns 0 or -errno. */
-int file_open(fuse_req_t req, struct inode *inode, int fd,
-	      struct checkout *checkout, bool emptied,
-	      struct fuse_file_info *fi);
+/* Makes a handle for `fd` and fills *fi. Takes the grant, and fd, only when it
+ * succeeds. Returns 0 or -errno. */
+int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
+	      bool emptied, struct fuse_file_info *fi);
+
+/* Closes it, and checks in if it was the last that could write. */
+void file_release(fuse_req_t req, struct open_file *file);
+
+/* Whether an open file's size or time is not what it was. */
+bool file_has_changed(int fd, const struct stat *start);
+
+/* It was flushed, or is in use again. */
+void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed);
+
+/* The inode's name was changed: its handles that can write now have a use of
+ * that checkout; or write to a scratch file of that folder; or, both NULL, to
+ * a file without a name. */
+void file_retarget(struct camfs *fs, struct inode *inode,
+		   struct checkout *checkout, const char *folder);
+
+/* Whether another user can write to the inode through a handle; then the
+ * handle's user and process are set. */
+bool file_has_other_writer(struct camfs *fs, struct inode *inode, uid_t uid,
+			   uid_t *ret_uid, pid_t *ret_pid);
 
 /* Whether a path is open for writing through this mount, and nothing has been
  * written yet. */
 bool file_is_untouched(struct camfs *fs, const char *path);
-
-/* As inodes_open(), but a file that has no name any more, where that is how
- * files are found, is found through one of its handles. */
-int file_open_inode(struct camfs *fs, struct inode *inode);
-
-/* Closes it, and checks in if it was the last that could write. */
-void file_release(fuse_req_t req, struct open_file *file);
 
 #endif

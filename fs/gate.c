@@ -2,38 +2,19 @@
 #include "fs/gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/process.h"
+#include "core/timestamp.h"
+#include "fs/caller.h"
 #include "fs/file.h"
 #include "fs/log.h"
 
-void gate_caller(fuse_req_t req, struct caller *ret_caller)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct camfs *fs = camfs_of(req);
-	struct caller *c = ret_caller;
-	static char no_seat[] = "";
-	struct process process;
-
-	users_name(fs->users, ctx->uid, c->user);
-	process_of_thread(ctx->pid, &process);
-	snprintf(c->app, sizeof(c->app), "%s", process.name);
-	snprintf(c->pid, sizeof(c->pid), "%d", (int)process.pid);
-	snprintf(c->message, sizeof(c->message), "opened for writing by %s",
-		 c->app[0] ? c->app : "an unknown program");
-	c->record = (struct record){
-		.user = c->user,
-		.message = c->message,
-		.host = fs->host,
-		.seat = no_seat,
-		.pid = c->pid,
-		.app = c->app,
-	};
-}
+#define MAX_NAMES 2
 
 static const char *or_unknown(const char *s)
 {
@@ -42,12 +23,16 @@ static const char *or_unknown(const char *s)
 
 /* The only place where a conflict becomes an error number. */
 static int refuse(struct camfs *fs, const char *path, const struct caller *who,
-		  const struct record *holder)
+		  const struct registry_conflict *conflict)
 {
-	log_warning("refused '%s' to %s (%s, pid %s): checked out by %s on %s "
-		    "since %s, \"%s\"",
-		    path, who->user, or_unknown(who->app), who->pid,
-		    holder->user, or_unknown(holder->host),
+	const struct record *holder = &conflict->holder;
+	bool same = !strcmp(path, conflict->path);
+
+	log_warning("refused '%s' to %s (%s, pid %s): %s%s%schecked out by %s "
+		    "on %s since %s, \"%s\"",
+		    path, who->user, or_unknown(who->process.name), who->pid,
+		    same ? "" : "'", same ? "" : conflict->path,
+		    same ? "" : "' is ", holder->user, or_unknown(holder->host),
 		    or_unknown(holder->timestamp),
 		    holder->message ? holder->message : "");
 	history_append(&fs->history, HISTORY_REFUSED, path, &who->record,
@@ -69,60 +54,383 @@ static int failed(struct camfs *fs, const char *path, int error)
 	return error;
 }
 
-static bool was_interrupted(void *req)
+static int verdict(struct camfs *fs, const char *path, const struct caller *who,
+		   int r, const struct registry_conflict *conflict)
 {
-	return fuse_req_interrupted(req);
+	if (r == CHECKOUTS_REFUSED)
+		return refuse(fs, path, who, conflict);
+	return r < 0 ? failed(fs, path, r) : 0;
 }
 
-int gate_take(fuse_req_t req, const char *path, struct checkout **ret_checkout)
+/* ---- what is a document ---- */
+
+struct sibling {
+	struct camfs *fs;
+	const char *path;
+};
+
+static bool has_sibling(void *arg, const char *name)
 {
-	struct camfs *fs = camfs_of(req);
-	_cleanup_record_ struct record holder = {};
-	struct wait w = wait_for_ms(fs->options->lock_timeout);
-	struct caller who;
+	const struct sibling *s = arg;
+	const char *slash = strrchr(s->path, '/');
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - s->path + 1) : 0,
+		     s->path, name) < 0) {
+		path = NULL;
+		return false;
+	}
+	return inodes_path_exists(&s->fs->inodes, path);
+}
+
+static bool is_document(struct camfs *fs, const char *path, const char *program)
+{
+	struct sibling s = { fs, path };
+
+	return documents_include(&fs->options->documents, path, program,
+				 has_sibling, &s);
+}
+
+/* ---- hard links: the inode is what is held, all its names are ---- */
+
+/* Whether a record of another owner is of the same file under another name. */
+static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
+		     const struct stat *st, const char *path,
+		     const struct owner *owner, struct record *ret_holder)
+{
+	_cleanup_record_ struct record rec = {};
+	const char *other = snapshot_path(s, i);
+	struct stat other_st;
+	size_t len;
+	const char *text = snapshot_text(s, i, &len);
+
+	if (!strcmp(other, path) || record_parse(&rec, text, len) < 0 ||
+	    record_owned_by(&rec, owner) ||
+	    inodes_stat_path(&fs->inodes, other, &other_st) < 0 ||
+	    other_st.st_dev != st->st_dev || other_st.st_ino != st->st_ino ||
+	    registry_is_stale(fs->registry, &rec))
+		return false;
+	*ret_holder = rec;
+	rec = (struct record){};
+	return true;
+}
+
+/* Asked after the path itself is taken: of two who take two names of one file
+ * at the same time, one at least finds the other. */
+static int check_aliases(struct camfs *fs, const struct stat *st,
+			 const char *path, const struct caller *who)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	_cleanup_snapshot_ struct snapshot *s = NULL;
+	struct owner owner = { who->user, fs->host, who->record.seat,
+			       registry_lease(fs->registry) };
 	int r;
 
-	w.interrupted = was_interrupted;
-	w.interrupted_arg = req;
-	gate_caller(req, &who);
-	r = checkouts_take(fs->checkouts, path, &who.record, &w, ret_checkout,
-			   &holder);
-	if (r == CHECKOUTS_REFUSED)
-		return refuse(fs, path, &who, &holder);
-	return r < 0 ? failed(fs, path, r) : r;
+	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)
+		return 0;
+	r = registry_snapshot(fs->registry, &s);
+	if (r < 0)
+		return failed(fs, path, r);
+	for (size_t i = 0; i < snapshot_count(s); i++) {
+		if (!is_alias(fs, s, i, st, path, &owner, &conflict.holder))
+			continue;
+		conflict.path = strdup(snapshot_path(s, i));
+		return conflict.path ? refuse(fs, path, who, &conflict)
+				     : -ENOMEM;
+	}
+	return 0;
 }
 
-/* Whether the last of its names is gone. */
-static bool is_deleted(struct camfs *fs, struct inode *inode)
-{
-	_cleanup_close_ int fd = file_open_inode(fs, inode);
-	struct stat st;
+/* ---- handles ---- */
 
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
-}
-
-int gate_take_inode(fuse_req_t req, struct inode *inode,
+static int take_one(fuse_req_t req, const char *path, const struct caller *who,
 		    struct checkout **ret_checkout)
 {
+	_cleanup_conflict_ struct registry_conflict conflict = {};
 	struct camfs *fs = camfs_of(req);
-	_cleanup_free_ char *path = NULL;
-	int r;
+	struct checkout_claim claim = { .path = path };
+	struct wait w = caller_wait(req);
+	int r = checkouts_take(fs->checkouts, &claim, 1, &who->record, &w,
+			       &conflict);
 
-	if (!inodes_name_is_right(&fs->inodes, inode))
-		return is_deleted(fs, inode) ? 0 : -ESTALE;
-	path = inodes_path(&fs->inodes, inode, &r);
-	return path ? gate_take(req, path, ret_checkout) : r;
+	r = verdict(fs, path, who, r, &conflict);
+	if (r == 0)
+		*ret_checkout = claim.checkout;
+	return r;
 }
 
-void gate_give_back(struct camfs *fs, struct checkout *co, bool flushed,
-		    bool written)
+static int grant_scratch(struct camfs *fs, const char *path,
+			 struct grant *grant)
+{
+	const char *slash = strrchr(path, '/');
+
+	grant->folder = strndup(path, slash ? (size_t)(slash - path) : 0);
+	if (!grant->folder)
+		return -ENOMEM;
+	checkouts_scratch(fs->checkouts, grant->pid, grant->folder, 1);
+	return 0;
+}
+
+static int grant_path(fuse_req_t req, const char *path, const struct stat *st,
+		      struct grant *ret_grant)
+{
+	struct camfs *fs = camfs_of(req);
+	struct caller who;
+	struct grant grant;
+	int r;
+
+	caller_get(req, "opened for writing", &who);
+	grant = (struct grant){ .uid = fuse_req_ctx(req)->uid,
+				.pid = who.process.pid };
+	if (is_document(fs, path, who.process.name))
+		r = take_one(req, path, &who, &grant.checkout);
+	else
+		r = grant_scratch(fs, path, &grant);
+	if (r == 0 && st && (r = check_aliases(fs, st, path, &who)) < 0)
+		gate_close(fs, &grant, false, false);
+	if (r == 0)
+		*ret_grant = grant;
+	return r;
+}
+
+int gate_create(fuse_req_t req, const char *path, struct grant *ret_grant)
+{
+	return grant_path(req, path, NULL, ret_grant);
+}
+
+/* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
+ * is deleted; or -errno. */
+static int path_of_inode(struct camfs *fs, struct inode *inode,
+			 char **ret_path, struct stat *ret_st)
+{
+	int error, r = inodes_stat_name(&fs->inodes, inode, ret_st);
+
+	if (r < 0) {
+		_cleanup_close_ int fd = inodes_open(&fs->inodes, inode);
+
+		return fd >= 0 && fstat(fd, ret_st) == 0 && !ret_st->st_nlink
+			       ? 0
+			       : -ESTALE;
+	}
+	*ret_path = inodes_path(&fs->inodes, inode, &error);
+	return *ret_path ? 1 : error;
+}
+
+int gate_open(fuse_req_t req, struct inode *inode, struct grant *ret_grant)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+	int r = path_of_inode(camfs_of(req), inode, &path, &st);
+
+	return r <= 0 ? r : grant_path(req, path, &st, ret_grant);
+}
+
+static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
+		      bool written, pid_t pid)
 {
 	_cleanup_free_ char *path = strdup(checkout_path(co));
 	_cleanup_record_ struct record was = {};
 
-	if (checkouts_give_back(fs->checkouts, co, flushed, written, &was) &&
+	if (checkouts_give_back(fs->checkouts, co, flushed, written, pid,
+				&was) &&
 	    path)
 		history_append(&fs->history, HISTORY_SAVED, path, &was, NULL);
+}
+
+void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
+		bool written)
+{
+	if (grant->checkout)
+		give_back(fs, grant->checkout, flushed, written, grant->pid);
+	if (grant->folder)
+		checkouts_scratch(fs->checkouts, grant->pid, grant->folder, -1);
+	free(grant->folder);
+	*grant = (struct grant){};
+}
+
+/* ---- names ---- */
+
+int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
+	      struct gate_name *ret_name)
+{
+	struct gate_name n = { .dir = dir, .name = name };
+	int error;
+
+	if (fstatat(dirfd, name, &n.st, AT_SYMLINK_NOFOLLOW) < 0)
+		n.st = (struct stat){};
+	n.path = inodes_path_of(&fs->inodes, dir, name, &error);
+	if (!n.path)
+		return error;
+	n.inode = inodes_named(&fs->inodes, dir, name);
+	*ret_name = n;
+	return 0;
+}
+
+void gate_name_release(struct gate_name *n)
+{
+	free(n->path);
+	*n = (struct gate_name){};
+}
+
+static bool is_folder(const struct gate_name *n)
+{
+	return n->st.st_nlink && S_ISDIR(n->st.st_mode);
+}
+
+static int check_all_aliases(fuse_req_t req, struct gate_name *names, size_t n,
+			     const struct caller *who)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (names[i].checkout)
+			r = check_aliases(camfs_of(req), &names[i].st,
+					  names[i].path, who);
+	return r;
+}
+
+int gate_enter(fuse_req_t req, struct gate_name *names, size_t n,
+	       const char *verb)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct camfs *fs = camfs_of(req);
+	struct checkout_claim claims[MAX_NAMES];
+	struct wait w = caller_wait(req);
+	struct caller who;
+	size_t n_claims = 0;
+	int r;
+
+	caller_get(req, verb, &who);
+	for (size_t i = 0; i < n; i++) {
+		names[i].document = is_folder(&names[i]) ||
+				    is_document(fs, names[i].path,
+						who.process.name);
+		if (names[i].document)
+			claims[n_claims++] = (struct checkout_claim){
+				.path = names[i].path,
+				.tree = is_folder(&names[i])
+			};
+	}
+	if (n_claims == 0)
+		return 0;
+	r = checkouts_take(fs->checkouts, claims, n_claims, &who.record, &w,
+			   &conflict);
+	r = verdict(fs, r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
+		    &who, r, &conflict);
+	if (r < 0)
+		return r;
+	for (size_t i = n; i-- > 0;)
+		if (names[i].document)
+			names[i].checkout = claims[--n_claims].checkout;
+	return check_all_aliases(req, names, n, &who);
+}
+
+void gate_leave(fuse_req_t req, struct gate_name *n, int result, bool exists,
+		bool written)
+{
+	struct camfs *fs = camfs_of(req);
+	struct process process;
+
+	if (!n->checkout)
+		return;
+	if (result == 0 && exists)
+		checkouts_name_exists(fs->checkouts, n->checkout);
+	else if (result == 0)
+		checkouts_name_gone(fs->checkouts, n->checkout);
+	process_of_thread(fuse_req_ctx(req)->pid, &process);
+	give_back(fs, n->checkout, false, result == 0 && written, process.pid);
+	n->checkout = NULL;
+}
+
+static int check_path(fuse_req_t req, const char *path, const struct stat *st,
+		      bool after_close, const char *verb)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct camfs *fs = camfs_of(req);
+	struct wait w = caller_wait(req);
+	struct caller who;
+	bool folder = st && st->st_nlink && S_ISDIR(st->st_mode);
+	int r;
+
+	caller_get(req, verb, &who);
+	if (!folder && !is_document(fs, path, who.process.name))
+		return 0;
+	r = checkouts_check(fs->checkouts, path, folder, after_close,
+			    &who.record, &w, &conflict);
+	r = verdict(fs, path, &who, r, &conflict);
+	return r == 0 && st ? check_aliases(fs, st, path, &who) : r;
+}
+
+int gate_check_name(fuse_req_t req, struct gate_name *n, const char *verb)
+{
+	return check_path(req, n->path, &n->st, false, verb);
+}
+
+int gate_check(fuse_req_t req, struct inode *inode, const char *verb)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (!S_ISREG(inode->type))
+		return 0; /* only files are checked out */
+	r = path_of_inode(camfs_of(req), inode, &path, &st);
+	return r <= 0 ? r : check_path(req, path, &st, true, verb);
+}
+
+static void move_folder(fuse_req_t req, const char *from, const char *to)
+{
+	struct wait w = caller_wait(req);
+	struct caller who;
+
+	caller_get(req, "renamed", &who);
+	checkouts_move(camfs_of(req)->checkouts, from, to, &who.record, &w);
+}
+
+void gate_folder_moved(fuse_req_t req, const char *from, const char *to)
+{
+	move_folder(req, from, to);
+}
+
+void gate_folder_gone(fuse_req_t req, const char *path)
+{
+	move_folder(req, path, NULL);
+}
+
+int gate_check_writers(fuse_req_t req, struct inode *inode, const char *path)
+{
+	struct camfs *fs = camfs_of(req);
+	char user[USER_NAME_SIZE], pid[16], now[TIMESTAMP_SIZE];
+	char message[] = "still writing the file that was to take its place";
+	_cleanup_free_ char *copy = strdup(path);
+	struct registry_conflict conflict = { .path = copy };
+	struct caller who;
+	uid_t uid = 0;
+	pid_t process = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (!file_has_other_writer(fs, inode, fuse_req_ctx(req)->uid, &uid,
+				   &process))
+		return 0;
+	users_name(fs->users, uid, user);
+	snprintf(pid, sizeof(pid), "%d", (int)process);
+	timestamp_now(now);
+	conflict.holder = (struct record){ .user = user,
+					   .timestamp = now,
+					   .message = message,
+					   .host = fs->host,
+					   .pid = pid };
+	caller_get(req, "renamed", &who);
+	return refuse(fs, path, &who, &conflict);
+}
+
+void gate_note(fuse_req_t req, const char *event, const char *path)
+{
+	struct caller who;
+
+	caller_get(req, event, &who);
+	history_append(&camfs_of(req)->history, event, path, &who.record, NULL);
 }
 
 /* ---- what the registry has to tell ---- */

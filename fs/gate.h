@@ -1,42 +1,86 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The gate: every operation that writes a document passes here, and here only
- * is anybody refused.
+ * The gate: every operation that writes a document, its name or its attributes
+ * passes here, and here only is anybody refused.
+ *
+ *	an open		gate_open(), then gate_close() with the handle
+ *	a name		gate_name() for each one involved, gate_enter(), the
+ *			operation, gate_leave()
+ *	an attribute	gate_check()
+ *
+ * What returns int returns 0 or the -errno to reply: -EBUSY if another owner
+ * has it, logged and in the history; -ETIMEDOUT, logged; -EINTR; -ESTALE if
+ * the name now leads elsewhere, and then the kernel looks and asks again; or
+ * what the registry met.
  */
 #ifndef FS_GATE_H
 #define FS_GATE_H
 
 #include "fs/camfs.h"
 
-/* Who is asking, as a record would say it. */
-struct caller {
-	struct record record; /* borrows from what follows */
-	char user[USER_NAME_SIZE];
-	char app[64];
-	char pid[16];
-	char message[128];
+/* What a handle that can write has. */
+struct grant {
+	struct checkout *checkout; /* of a document */
+	char *folder;		   /* of a scratch file: the path of its folder */
+	uid_t uid;		   /* who opened it */
+	pid_t pid;		   /* the whole process */
 };
 
-void gate_caller(fuse_req_t req, struct caller *ret_caller);
-
-/* Takes `path` for the caller of the request. Waits as SEMANTICS 4 says, and
- * stops waiting when the request is interrupted. Returns 0 with a checkout, or
- * the -errno to reply: -EBUSY if another owner has it, logged and in the
- * history; -ETIMEDOUT, logged; -EINTR; or what the registry met. */
-int gate_take(fuse_req_t req, const char *path, struct checkout **ret_checkout);
-
-/* The same for a known file. Without a name on the share (deleted, but still
- * open somewhere) it is no document: 0, and no checkout. -ESTALE if the name
- * now leads elsewhere: the kernel then looks again, and asks again. */
-int gate_take_inode(fuse_req_t req, struct inode *inode,
-		    struct checkout **ret_checkout);
+/* For a handle on a known file, or on a name about to be created. A file that
+ * is deleted, but open somewhere, has no name: nothing is granted, or refused. */
+int gate_open(fuse_req_t req, struct inode *inode, struct grant *ret_grant);
+int gate_create(fuse_req_t req, const char *path, struct grant *ret_grant);
 
 /* Gives it back; `flushed`: it was counted as such; `written`: the document
  * was changed through it, which goes into the history with the last handle. */
-void gate_give_back(struct camfs *fs, struct checkout *co, bool flushed,
-		    bool written);
+void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
+		bool written);
 
-/* The registry's events, for registry_options. */
+/* A name that is made, removed or moved. */
+struct gate_name {
+	struct inode *dir;
+	const char *name;
+	struct inode *inode; /* what it leads to, if the kernel knows */
+	struct stat st;	     /* of that; st_nlink 0: there is nothing */
+	char *path;
+	bool document;
+	struct checkout *checkout; /* while it is taken */
+};
+
+int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
+	      struct gate_name *ret_name);
+void gate_name_release(struct gate_name *n);
+
+/* Takes the documents among the names, and the folders with all below them.
+ * `verb`: "renamed", "deleted". */
+int gate_enter(fuse_req_t req, struct gate_name *names, size_t n,
+	       const char *verb);
+
+/* It is done, with this result (0 or -errno): each name that changed now
+ * exists or not, and was `written` or not. */
+void gate_leave(fuse_req_t req, struct gate_name *n, int result, bool exists,
+		bool written);
+
+/* Whether another has a name, taking nothing. */
+int gate_check_name(fuse_req_t req, struct gate_name *n, const char *verb);
+
+/* The same for a file's attributes, which its owner may also change right
+ * after he closed it. */
+int gate_check(fuse_req_t req, struct inode *inode, const char *verb);
+
+/* A folder was renamed, or removed: what its owner has below follows, or ends. */
+void gate_folder_moved(fuse_req_t req, const char *from, const char *to);
+void gate_folder_gone(fuse_req_t req, const char *path);
+
+/* Whether another user can write to a file that is to become `path`. */
+int gate_check_writers(fuse_req_t req, struct inode *inode, const char *path);
+
+/* For events of the registry. */
 void gate_on_event(void *camfs, const struct registry_event *event);
+
+/* Says that something was deleted or renamed, by whom. */
+void gate_note(fuse_req_t req, const char *event, const char *path);
+
+#define _cleanup_name_ __attribute__((cleanup(gate_name_release)))
 
 #endif

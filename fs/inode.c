@@ -412,12 +412,26 @@ static int open_by_path(struct inodes *t, struct inode *inode)
 	return take_fd(fd);
 }
 
+/* A file without a name, but open somewhere. */
+static int open_by_use(struct inodes *t, struct inode *inode)
+{
+	int fd;
+
+	LOCK_SCOPE(inode_stripe(t, inode));
+	if (!inode->uses)
+		return -ESTALE;
+	fd = fcntl(inode->uses->fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
 int inodes_open(struct inodes *t, struct inode *inode)
 {
 	int fd;
 
-	if (inode->id != ROOT_ID && !inode->handle)
-		return open_by_path(t, inode);
+	if (inode->id != ROOT_ID && !inode->handle) {
+		fd = open_by_path(t, inode);
+		return fd == -ESTALE ? open_by_use(t, inode) : fd;
+	}
 	if (inode->id == ROOT_ID)
 		fd = fcntl(t->share->root_fd, F_DUPFD_CLOEXEC, 3);
 	else
@@ -449,13 +463,40 @@ static int open_parent(struct inodes *t, struct inode *inode, char **ret_name)
 	return -ESTALE;
 }
 
-bool inodes_name_is_right(struct inodes *t, struct inode *inode)
+int inodes_stat_name(struct inodes *t, struct inode *inode,
+		     struct stat *ret_st)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int dirfd = open_parent(t, inode, &name);
 	struct stat st;
 
-	return dirfd >= 0 && name &&
-	       fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_dev == inode->dev && st.st_ino == inode->ino;
+	if (dirfd < 0 || !name ||
+	    fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_dev != inode->dev || st.st_ino != inode->ino)
+		return -ESTALE;
+	*ret_st = st;
+	return 0;
+}
+
+struct inode *inodes_named(struct inodes *t, const struct inode *dir,
+			   const char *name)
+{
+	LOCK_SCOPE(&t->mutex);
+	return find_name(t, dir, name);
+}
+
+int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = open_beneath(t->share->root_fd, path);
+
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret_st) < 0 ? -errno : 0;
+}
+
+bool inodes_path_exists(struct inodes *t, const char *path)
+{
+	struct stat st;
+
+	return inodes_stat_path(t, path, &st) == 0;
 }

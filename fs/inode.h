@@ -28,6 +28,12 @@
 
 struct file_handle;
 
+/* A handle that is open on an inode; the first part of struct open_file. */
+struct inode_use {
+	struct inode_use *next;
+	int fd;
+};
+
 struct inode {
 	struct hash_node by_id;
 	struct hash_node by_file;
@@ -47,7 +53,7 @@ struct inode {
 	int32_t backing_id; /* kernel passthrough; 0: none */
 	uint32_t backing_users;
 	uint32_t plain_users; /* handles without it */
-	struct open_file *files; /* all handles, see fs/file.h */
+	struct inode_use *uses; /* all handles */
 };
 
 struct inodes {
@@ -114,9 +120,19 @@ char *inodes_path_of(struct inodes *t, struct inode *dir, const char *name,
  * creds_enter() and creds_leave(). */
 int inodes_open(struct inodes *t, struct inode *inode);
 
-/* Whether the name we know it by still leads to it. A file renamed on the
- * share behind our back is not checked out under its old name. */
-bool inodes_name_is_right(struct inodes *t, struct inode *inode);
+/* What its name leads to now: 0, or -ESTALE if that is not this inode. A file
+ * renamed on the share behind our back is not checked out under its old name. */
+int inodes_stat_name(struct inodes *t, struct inode *inode,
+		     struct stat *ret_st);
+
+/* The inode last known under a name, or NULL. The kernel keeps it while it
+ * removes or renames the name. */
+struct inode *inodes_named(struct inodes *t, const struct inode *dir,
+			   const char *name);
+
+/* What is at a path now, following nothing. Returns 0 or -errno. */
+int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st);
+bool inodes_path_exists(struct inodes *t, const char *path);
 
 pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode);
 

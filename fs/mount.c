@@ -18,6 +18,7 @@
 #include "fs/ctldir.h"
 #include "fs/gate.h"
 #include "fs/log.h"
+#include "fs/mapped.h"
 #include "fs/mountpoint.h"
 
 /* Each open that waits for the file lock, or for another's checkin, keeps a
@@ -94,7 +95,9 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0)
 		r = open_registry(fs);
 	if (r == 0)
-		r = checkouts_open(&fs->checkouts, fs->registry);
+		r = checkouts_open(&fs->checkouts, fs->registry, o->linger);
+	if (r == 0)
+		r = mapped_open(&fs->mapped, fs);
 	if (r == 0)
 		warn_of_shadowed(fs);
 	return r;
@@ -104,8 +107,9 @@ static void camfs_close(struct camfs *fs)
 {
 	if (!fs->options)
 		return; /* never opened */
+	mapped_free(fs->mapped);
+	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
-	checkouts_free(fs->checkouts);
 	ctldir_free(fs->ctldir);
 	users_free(fs->users);
 	inodes_release(&fs->inodes);

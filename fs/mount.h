@@ -7,11 +7,15 @@
 
 #include <stdbool.h>
 
+#include "core/documents.h"
+
 struct mount_options {
 	const char *share;	/* the shop's folder */
 	const char *mountpoint; /* an empty folder, or the share itself */
 	const char *locks;	/* locks.json; NULL: SHARE/.camlock/locks.json */
 	unsigned lock_timeout;	/* ms to wait for the file lock */
+	unsigned linger;	/* ms a checkout stays after its last close */
+	struct documents documents; /* which names are checked out */
 	double cache_seconds; /* how long names and attributes are believed */
 	bool passthrough; /* let the kernel read and write the files itself,
 			     where it can */

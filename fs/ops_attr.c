@@ -26,8 +26,8 @@ static int read_attr(struct camfs *fs, struct inode *inode,
 	_cleanup_close_ int fd = -1;
 
 	if (fi)
-		return fstat(file_of(fi)->fd, ret_st) < 0 ? -errno : 0;
-	fd = file_open_inode(fs, inode);
+		return fstat(file_of(fi)->use.fd, ret_st) < 0 ? -errno : 0;
+	fd = inodes_open(&fs->inodes, inode);
 	if (fd < 0)
 		return fd;
 	return fstat(fd, ret_st) < 0 ? -errno : 0;
@@ -79,7 +79,7 @@ static int set_times(int fd, const struct stat *attr, int valid)
 static int set_size(const char *path, const struct fuse_file_info *fi,
 		    off_t size)
 {
-	return fi ? ftruncate(file_of(fi)->fd, size) : truncate(path, size);
+	return fi ? ftruncate(file_of(fi)->use.fd, size) : truncate(path, size);
 }
 
 /* Everything the request asks for, as the caller. */
@@ -109,15 +109,16 @@ static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 	return 0;
 }
 
-/* Truncating by path is a checkout for that moment; through a handle that can
- * write, the handle has it already. */
-static int take_for_size(fuse_req_t req, struct inode *inode, int valid,
-			 const struct fuse_file_info *fi,
-			 struct checkout **ret_checkout)
+/* Truncating by path is a checkout for that moment; all else must only not be
+ * another's. A handle that can write has it already. */
+static int pass_gate(fuse_req_t req, struct inode *inode, int valid,
+		     const struct fuse_file_info *fi, struct grant *ret_grant)
 {
-	if (!(valid & FUSE_SET_ATTR_SIZE) || (fi && file_of(fi)->checkout))
+	if (fi && file_flags_write(file_of(fi)->flags))
 		return 0;
-	return gate_take_inode(req, inode, ret_checkout);
+	if (valid & FUSE_SET_ATTR_SIZE)
+		return gate_open(req, inode, ret_grant);
+	return gate_check(req, inode, "attributes changed");
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
@@ -125,19 +126,20 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 {
 	struct camfs *fs = camfs_of(req);
 	struct inode *inode = ops_inode(req, ino);
-	struct checkout *checkout = NULL;
 	_cleanup_close_ int fd = -1;
+	struct grant grant = {};
 	int r;
 
 	if (!inode)
 		return;
-	r = fd = file_open_inode(fs, inode);
+	if (!S_ISREG(inode->type))
+		fi = NULL; /* a folder's handle is no open_file */
+	r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
-		r = take_for_size(req, inode, valid, fi, &checkout);
+		r = pass_gate(req, inode, valid, fi, &grant);
 	if (r == 0)
 		r = change(req, fd, attr, valid, fi);
-	if (checkout)
-		gate_give_back(fs, checkout, false, r == 0);
+	gate_close(fs, &grant, false, r == 0);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -169,7 +171,7 @@ static int open_for_xattr(fuse_req_t req, fuse_ino_t ino,
 	inode = ops_inode(req, ino);
 	if (!inode)
 		return -1;
-	fd = file_open_inode(camfs_of(req), inode);
+	fd = inodes_open(&camfs_of(req)->inodes, inode);
 	if (fd < 0) {
 		fuse_reply_err(req, -fd);
 		return -1;
@@ -250,6 +252,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		fuse_reply_xattr(req, 0);
 }
 
+/* `value` NULL: to be removed. */
 static int change_xattr(fuse_req_t req, const char *path, const char *name,
 			const char *value, size_t size, int flags)
 {
@@ -258,26 +261,32 @@ static int change_xattr(fuse_req_t req, const char *path, const char *name,
 	CREDS_SCOPE(req);
 	r = value ? setxattr(path, name, value, size, flags)
 		  : removexattr(path, name);
-	return r < 0 ? errno : 0;
+	return r < 0 ? -errno : 0;
+}
+
+static void reply_change(fuse_req_t req, fuse_ino_t ino, const char *name,
+			 const char *value, size_t size, int flags)
+{
+	char path[PROC_PATH_SIZE];
+	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
+	int r;
+
+	if (fd < 0)
+		return;
+	r = gate_check(req, inodes_find(&camfs_of(req)->inodes, ino),
+		       "attributes changed");
+	if (r == 0)
+		r = change_xattr(req, path, name, value, size, flags);
+	fuse_reply_err(req, -r);
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		 const char *value, size_t size, int flags)
 {
-	char path[PROC_PATH_SIZE];
-	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
-
-	if (fd >= 0)
-		fuse_reply_err(req, change_xattr(req, path, name,
-						 value ? value : "", size,
-						 flags));
+	reply_change(req, ino, name, value ? value : "", size, flags);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	char path[PROC_PATH_SIZE];
-	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
-
-	if (fd >= 0)
-		fuse_reply_err(req, change_xattr(req, path, name, NULL, 0, 0));
+	reply_change(req, ino, name, NULL, 0, 0);
 }

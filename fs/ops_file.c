@@ -15,21 +15,13 @@
 #include "fs/ops.h"
 
 /* What of the caller's flags is for the file below. The kernel has dealt with
- * the rest; O_DIRECT would demand an alignment of buffers that only he knows.
- * O_NONBLOCK: should it have become a FIFO, we are not to wait for its end. */
+ * the rest; O_DIRECT would demand an alignment of buffers that only he knows,
+ * and O_NONBLOCK an answer while fs/mapped.h has its lease for a moment. */
 static int backing_flags(int flags)
 {
-	return (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW | O_DIRECT)) |
-	       O_CLOEXEC | O_NONBLOCK;
-}
-
-static int check_regular(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) ? 0 : -ESTALE;
+	return (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW | O_DIRECT |
+			  O_NONBLOCK)) |
+	       O_CLOEXEC;
 }
 
 /* Opens an O_PATH descriptor's file as the caller. */
@@ -44,11 +36,12 @@ static int reopen_as_caller(fuse_req_t req, int fd, int flags)
 	return r < 0 ? -errno : r;
 }
 
-/* Opens the file below and makes the handle. Takes the checkout on success. */
-static int open_file(fuse_req_t req, struct inode *inode,
-		     struct checkout *checkout, struct fuse_file_info *fi)
+/* Opens the file below and makes the handle. Takes the grant on success. */
+static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
+		     struct fuse_file_info *fi)
 {
-	_cleanup_close_ int path_fd = file_open_inode(camfs_of(req), inode);
+	_cleanup_close_ int path_fd =
+		inodes_open(&camfs_of(req)->inodes, inode);
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -57,7 +50,7 @@ static int open_file(fuse_req_t req, struct inode *inode,
 	fd = reopen_as_caller(req, path_fd, fi->flags);
 	if (fd < 0)
 		return fd;
-	r = file_open(req, inode, fd, checkout, fi->flags & O_TRUNC, fi);
+	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
 	if (r == 0)
 		take_fd(fd);
 	return r;
@@ -65,7 +58,7 @@ static int open_file(fuse_req_t req, struct inode *inode,
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct checkout *checkout = NULL;
+	struct grant grant = {};
 	struct inode *inode;
 	int r = 0;
 
@@ -77,18 +70,18 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!inode)
 		return;
 	if (file_flags_write(fi->flags))
-		r = gate_take_inode(req, inode, &checkout);
-	if (r == 0) {
-		r = open_file(req, inode, checkout, fi);
-		if (r < 0 && checkout)
-			gate_give_back(camfs_of(req), checkout, false, false);
-	}
+		r = gate_open(req, inode, &grant);
+	if (r == 0)
+		r = open_file(req, inode, &grant, fi);
+	gate_close(camfs_of(req), &grant, false, false); /* if it is left */
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_open(req, fi) < 0)
 		file_release(req, file_of(fi)); /* no RELEASE will come */
 }
 
+/* The kernel found nothing under that name. If there is something by now, it
+ * looks again: it might be anything, even a FIFO, where we would hang. */
 static int create_as_caller(fuse_req_t req, int dirfd, const char *name,
 			    int flags, mode_t mode)
 {
@@ -96,37 +89,38 @@ static int create_as_caller(fuse_req_t req, int dirfd, const char *name,
 
 	CREDS_SCOPE(req);
 	fd = openat(dirfd, name,
-		    backing_flags(flags) | O_CREAT | O_NOFOLLOW |
-			    (flags & O_EXCL),
-		    mode);
+		    backing_flags(flags) | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+	if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
+		return -ESTALE;
 	return fd < 0 ? -errno : fd;
 }
 
-/* Creates the file, its inode and its handle. A handle that can't write does
- * not take the checkout: creating was a write of that moment. */
+/* Creates the file, its inode and its handle, which takes the grant if it can
+ * write; if it can't, creating was a write of that moment. */
 static int create_file(fuse_req_t req, struct inode *dir, const char *name,
-		       mode_t mode, struct checkout *checkout,
+		       mode_t mode, struct grant *grant,
 		       struct fuse_file_info *fi,
 		       struct fuse_entry_param *ret_entry)
 {
 	struct camfs *fs = camfs_of(req);
 	_cleanup_close_ int dirfd = inodes_open(&fs->inodes, dir);
 	_cleanup_close_ int fd = -1;
+	struct grant none = {};
 	struct found found;
 	int r;
 
 	if (dirfd < 0)
 		return dirfd;
 	fd = create_as_caller(req, dirfd, name, fi->flags, mode);
-	r = fd < 0 ? fd : check_regular(fd);
-	if (r == 0)
-		r = inodes_look_fd(&fs->inodes, fd, &found);
+	r = fd < 0 ? fd : inodes_look_fd(&fs->inodes, fd, &found);
 	if (r == 0)
 		r = ops_fill_entry(fs, dir, name, &found, ret_entry);
 	if (r < 0)
 		return r;
+	if (grant->checkout)
+		checkouts_name_exists(fs->checkouts, grant->checkout);
 	r = file_open(req, inodes_find(&fs->inodes, ret_entry->ino), fd,
-		      file_flags_write(fi->flags) ? checkout : NULL, true, fi);
+		      file_flags_write(fi->flags) ? grant : &none, true, fi);
 	if (r < 0)
 		inodes_forget(&fs->inodes, ret_entry->ino, 1);
 	else
@@ -139,21 +133,19 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 {
 	struct camfs *fs = camfs_of(req);
 	struct inode *dir = ops_inode(req, dir_ino);
-	struct checkout *checkout = NULL;
 	_cleanup_free_ char *path = NULL;
 	struct fuse_entry_param entry;
+	struct grant grant = {};
 	int r;
 
 	if (!dir)
 		return;
 	r = ops_check_name(fs, dir, name, true);
-	if (r == 0 &&
-	    (path = inodes_path_of(&fs->inodes, dir, name, &r)))
-		r = gate_take(req, path, &checkout);
+	if (r == 0 && (path = inodes_path_of(&fs->inodes, dir, name, &r)))
+		r = gate_create(req, path, &grant);
 	if (r == 0)
-		r = create_file(req, dir, name, mode, checkout, fi, &entry);
-	if (checkout && (r < 0 || !file_flags_write(fi->flags)))
-		gate_give_back(fs, checkout, false, r == 0);
+		r = create_file(req, dir, name, mode, &grant, fi, &entry);
+	gate_close(fs, &grant, false, r == 0); /* if it is left */
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else if (fuse_reply_create(req, &entry, fi) < 0) {
@@ -172,18 +164,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	buf.buf[0].fd = file_of(fi)->fd;
+	buf.buf[0].fd = file_of(fi)->use.fd;
 	buf.buf[0].pos = offset;
 	fuse_reply_data(req, &buf, FUSE_BUF_SPLICE_MOVE);
-}
-
-/* A handle that writes after a flush is in use: it was a dup() of the
- * descriptor that was closed. */
-static void note_use(fuse_req_t req, struct open_file *file)
-{
-	if (file->checkout && atomic_exchange(&file->flushed, false))
-		checkouts_flushed(camfs_of(req)->checkouts, file->checkout,
-				  false);
 }
 
 void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
@@ -192,9 +175,10 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(data));
 	ssize_t n;
 
-	note_use(req, file_of(fi));
+	/* After a flush: a dup() of the descriptor had been closed. */
+	file_set_flushed(camfs_of(req), file_of(fi), false);
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	out.buf[0].fd = file_of(fi)->fd;
+	out.buf[0].fd = file_of(fi)->use.fd;
 	out.buf[0].pos = offset;
 	n = fuse_buf_copy(&out, data, 0);
 	if (n < 0)
@@ -214,10 +198,8 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	file = file_of(fi);
 	/* close() is where NFS and full disks report late errors */
-	r = close(dup(file->fd)) < 0 ? errno : 0;
-	if (file->checkout && !atomic_exchange(&file->flushed, true))
-		checkouts_flushed(camfs_of(req)->checkouts, file->checkout,
-				  true);
+	r = close(dup(file->use.fd)) < 0 ? errno : 0;
+	file_set_flushed(camfs_of(req), file, true);
 	fuse_reply_err(req, r);
 }
 
@@ -239,7 +221,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		fuse_reply_err(req, 0);
 		return;
 	}
-	fd = file_of(fi)->fd;
+	fd = file_of(fi)->use.fd;
 	r = datasync ? fdatasync(fd) : fsync(fd);
 	fuse_reply_err(req, r < 0 ? errno : 0);
 }
@@ -247,7 +229,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		  off_t length, struct fuse_file_info *fi)
 {
-	int r = fallocate(file_of(fi)->fd, mode, offset, length);
+	int r = fallocate(file_of(fi)->use.fd, mode, offset, length);
 
 	fuse_reply_err(req, r < 0 ? errno : 0);
 }
@@ -261,7 +243,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	r = lseek(file_of(fi)->fd, offset, whence);
+	r = lseek(file_of(fi)->use.fd, offset, whence);
 	if (r < 0)
 		fuse_reply_err(req, errno);
 	else
@@ -279,8 +261,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 		fuse_reply_err(req, EXDEV); /* then it is read and written */
 		return;
 	}
-	note_use(req, file_of(to_fi));
-	n = copy_file_range(file_of(fi)->fd, &offset, file_of(to_fi)->fd,
+	file_set_flushed(camfs_of(req), file_of(to_fi), false);
+	n = copy_file_range(file_of(fi)->use.fd, &offset, file_of(to_fi)->use.fd,
 			    &to_offset, size, (unsigned)flags);
 	if (n < 0)
 		fuse_reply_err(req, errno);

@@ -17,7 +17,7 @@
 #include "core/cleanup.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
-#include "fs/gate.h"
+#include "fs/file.h"
 #include "fs/ops.h"
 
 static void reply_missing(fuse_req_t req)
@@ -125,28 +125,25 @@ static int make_node(fuse_req_t req, int dirfd, const char *name,
 	return r < 0 ? -errno : 0;
 }
 
+/* A new regular file is a write of its name; a folder, a link or a device only
+ * must not be in anybody's way. */
 static void make(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		 const struct node *node)
 {
-	struct camfs *fs = camfs_of(req);
-	struct checkout *checkout = NULL;
+	_cleanup_name_ struct gate_name n = {};
 	struct inode *dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, true, &dir);
-	int r = 0;
+	int r;
 
 	if (dirfd < 0)
 		return;
-	if (S_ISREG(node->mode)) {
-		_cleanup_free_ char *path =
-			inodes_path_of(&fs->inodes, dir, name, &r);
-
-		if (path)
-			r = gate_take(req, path, &checkout);
-	}
+	r = gate_name(camfs_of(req), dir, dirfd, name, &n);
+	if (r == 0)
+		r = S_ISREG(node->mode) ? gate_enter(req, &n, 1, "created")
+					: gate_check_name(req, &n, "created");
 	if (r == 0)
 		r = make_node(req, dirfd, name, node);
-	if (checkout)
-		gate_give_back(fs, checkout, false, r == 0);
+	gate_leave(req, &n, r, true, true);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -193,6 +190,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 {
 	struct camfs *fs = camfs_of(req);
 	struct inode *inode = ops_inode(req, ino), *dir = NULL;
+	_cleanup_name_ struct gate_name n = {};
 	_cleanup_close_ int dirfd = -1, fd = -1;
 	int r;
 
@@ -201,7 +199,13 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	dirfd = open_dir(req, dir_ino, name, true, &dir);
 	if (dirfd < 0)
 		return;
-	r = fd = inodes_open(&fs->inodes, inode);
+	r = gate_name(fs, dir, dirfd, name, &n);
+	if (r == 0)
+		r = gate_check(req, inode, "linked");
+	if (r == 0)
+		r = gate_check_name(req, &n, "linked");
+	if (r == 0)
+		r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
 		r = link_as_caller(req, fd, dirfd, name);
 	if (r < 0)
@@ -217,30 +221,58 @@ static int unlink_as_caller(fuse_req_t req, int dirfd, const char *name,
 	return unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
 }
 
-static void remove_name(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
-			int flags)
+/* Handles on a file whose last name is gone write to no document. */
+static void forget_name(struct camfs *fs, const struct gate_name *n)
 {
+	if (n->inode && n->st.st_nlink == 1)
+		file_retarget(fs, n->inode, NULL, NULL);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
+{
+	struct camfs *fs = camfs_of(req);
+	_cleanup_name_ struct gate_name n = {};
 	struct inode *dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
 	int r;
 
 	if (dirfd < 0)
 		return;
-	r = unlink_as_caller(req, dirfd, name, flags);
+	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
-		inodes_moved(&camfs_of(req)->inodes, dir, name, NULL, NULL,
-			     false);
+		r = gate_enter(req, &n, 1, "deleted");
+	if (r == 0)
+		r = unlink_as_caller(req, dirfd, name, 0);
+	if (r == 0) {
+		forget_name(fs, &n);
+		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
+		if (n.document)
+			gate_note(req, HISTORY_DELETED, n.path);
+	}
+	gate_leave(req, &n, r, false, false);
 	fuse_reply_err(req, -r);
 }
 
-void op_unlink(fuse_req_t req, fuse_ino_t dir, const char *name)
+void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 {
-	remove_name(req, dir, name, 0);
-}
+	struct camfs *fs = camfs_of(req);
+	_cleanup_name_ struct gate_name n = {};
+	struct inode *dir = NULL;
+	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
+	int r;
 
-void op_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name)
-{
-	remove_name(req, dir, name, AT_REMOVEDIR);
+	if (dirfd < 0)
+		return;
+	r = gate_name(fs, dir, dirfd, name, &n);
+	if (r == 0)
+		r = gate_check_name(req, &n, "deleted");
+	if (r == 0)
+		r = unlink_as_caller(req, dirfd, name, AT_REMOVEDIR);
+	if (r == 0) {
+		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
+		gate_folder_gone(req, n.path);
+	}
+	fuse_reply_err(req, -r);
 }
 
 static int rename_as_caller(fuse_req_t req, int dirfd, const char *name,
@@ -252,12 +284,63 @@ static int rename_as_caller(fuse_req_t req, int dirfd, const char *name,
 								    : 0;
 }
 
+/* The handles of what now has a name go by that name. */
+static void follow_name(struct camfs *fs, struct inode *inode,
+			const struct gate_name *n)
+{
+	const char *slash = strrchr(n->path, '/');
+	_cleanup_free_ char *folder =
+		strndup(n->path, slash ? (size_t)(slash - n->path) : 0);
+
+	if (inode)
+		file_retarget(fs, inode, n->checkout,
+			      n->checkout ? NULL : folder);
+}
+
+/* What follows from a rename that was done. Moving a file onto another name of
+ * the same file does nothing, and is not one. */
+static void renamed(fuse_req_t req, const struct gate_name *from,
+		    const struct gate_name *to, bool exchange)
+{
+	struct camfs *fs = camfs_of(req);
+
+	if (to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
+	    from->st.st_dev == to->st.st_dev)
+		return;
+	if (S_ISDIR(from->st.st_mode))
+		gate_folder_moved(req, from->path, to->path);
+	else
+		follow_name(fs, from->inode, to);
+	if (exchange && S_ISDIR(to->st.st_mode))
+		gate_folder_moved(req, to->path, from->path);
+	else if (exchange)
+		follow_name(fs, to->inode, from);
+	else
+		forget_name(fs, to);
+	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
+		     exchange);
+	if (from->document && to->document)
+		gate_note(req, HISTORY_RENAMED, from->path);
+}
+
+/* A temp file another user can still write to must not become a document. */
+static int check_writers(fuse_req_t req, const struct gate_name *from,
+			 const struct gate_name *to)
+{
+	return from->inode && S_ISREG(from->st.st_mode) && to->document
+		       ? gate_check_writers(req, from->inode, to->path)
+		       : 0;
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	       fuse_ino_t to_ino, const char *to_name, unsigned int flags)
 {
+	struct camfs *fs = camfs_of(req);
+	struct gate_name n[2] = {};
 	struct inode *dir = NULL, *to_dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
 	_cleanup_close_ int to_dirfd = -1;
+	bool exchange = flags & RENAME_EXCHANGE;
 	int r;
 
 	if (dirfd < 0)
@@ -265,10 +348,22 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	to_dirfd = open_dir(req, to_ino, to_name, true, &to_dir);
 	if (to_dirfd < 0)
 		return;
-	r = rename_as_caller(req, dirfd, name, to_dirfd, to_name, flags);
+	r = gate_name(fs, dir, dirfd, name, &n[0]);
 	if (r == 0)
-		inodes_moved(&camfs_of(req)->inodes, dir, name, to_dir,
-			     to_name, flags & RENAME_EXCHANGE);
+		r = gate_name(fs, to_dir, to_dirfd, to_name, &n[1]);
+	if (r == 0)
+		r = gate_enter(req, n, 2, "renamed");
+	if (r == 0)
+		r = check_writers(req, &n[0], &n[1]);
+	if (r == 0)
+		r = rename_as_caller(req, dirfd, name, to_dirfd, to_name,
+				     flags);
+	if (r == 0)
+		renamed(req, &n[0], &n[1], exchange);
+	gate_leave(req, &n[0], r, exchange, exchange);
+	gate_leave(req, &n[1], r, true, true);
+	gate_name_release(&n[0]);
+	gate_name_release(&n[1]);
 	fuse_reply_err(req, -r);
 }
 

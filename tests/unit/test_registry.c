@@ -79,15 +79,21 @@ static int checkout_until(struct registry *r, const char *path,
 			  const char *user, const struct wait *w,
 			  const char *holder)
 {
-	_cleanup_record_ struct record held_by = {};
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct registry_claim claim = { .path = path };
 	struct record want = record_of(user);
-	int outcome = registry_checkout(r, path, &want, w, &held_by);
+	int r_ = registry_checkout(r, &claim, 1, &want, w, &conflict);
 
-	if (outcome == REGISTRY_HELD && holder)
-		CHECK_STRING(held_by.user, holder);
-	if (outcome != REGISTRY_HELD)
-		CHECK(!held_by.user && !held_by.timestamp);
-	return outcome;
+	if (r_ == REGISTRY_HELD && holder)
+		CHECK_STRING(conflict.holder.user, holder);
+	if (r_ != REGISTRY_HELD)
+		CHECK(!conflict.path && !conflict.holder.user);
+	return r_ == 0 ? claim.outcome : r_;
+}
+
+static void checkin(struct registry *r, const char *path)
+{
+	registry_checkin(r, &path, 1);
 }
 
 static int checkout(struct registry *r, const char *path, const char *user)
@@ -134,7 +140,7 @@ static void a_checkout_is_in_the_file_until_its_checkin(void)
 			   "        \"timestamp\": \"2"));
 	CHECK(strstr(text, "\"kind\": \"open\""));
 	CHECK(strstr(text, registry_lease(r)));
-	registry_checkin(r, "jobs/part.nc");
+	checkin(r, "jobs/part.nc");
 	WAIT_FOR(!is_recorded("jobs/part.nc"));
 	registry_close(r);
 }
@@ -152,7 +158,7 @@ static void another_owner_is_told_who_has_it(void)
 		     REGISTRY_HELD);
 	/* and through the same one the same */
 	CHECK_NUMBER(checkout(a, "p", "alice"), REGISTRY_RECORDED);
-	registry_checkin(a, "p");
+	checkin(a, "p");
 	CHECK_NUMBER(checkout(b, "p", "bob"), REGISTRY_RECORDED);
 	registry_close(a);
 	CHECK(is_recorded("p"));
@@ -163,13 +169,14 @@ static void another_owner_is_told_who_has_it(void)
 static void two_seats_of_one_user_are_two_owners(void)
 {
 	struct registry *r = open_registry();
-	_cleanup_record_ struct record holder = {};
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct registry_claim claim = { .path = "p" };
 	struct record want = record_of("alice");
 	struct wait w = wait_for_ms(DEADLINE_MS);
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	want.seat = (char *)"smbd-77";
-	CHECK_NUMBER(registry_checkout(r, "p", &want, &w, &holder),
+	CHECK_NUMBER(registry_checkout(r, &claim, 1, &want, &w, &conflict),
 		     REGISTRY_HELD);
 	registry_close(r);
 }
@@ -192,8 +199,8 @@ static void a_kept_record_of_the_owner_covers_him(void)
 	CHECK_NUMBER(checkout(r, "away", "alice"), REGISTRY_HELD);
 	CHECK_NUMBER(checkout(r, "bobs", "alice"), REGISTRY_HELD);
 	/* what was never taken is never given back */
-	registry_checkin(r, "mine");
-	registry_checkin(r, "python");
+	checkin(r, "mine");
+	checkin(r, "python");
 	registry_close(r);
 	CHECK(is_recorded("mine") && is_recorded("python"));
 }
@@ -231,24 +238,61 @@ static void close_leaves_an_empty_object_and_no_other_file(void)
 	CHECK_NUMBER(count_files(".", ""), 3); /* with .lock and leases */
 }
 
-static void a_rename_takes_the_record_along(void)
+static void records_follow_their_folder(void)
 {
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
-	_cleanup_record_ struct record holder = {};
+	struct owner alice = { "alice", "cam-07", "", registry_lease(r) };
 
-	CHECK_NUMBER(checkout(r, "a", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_rename(r, "a", "b", &w, &holder), 0);
-	CHECK(!is_recorded("a") && is_recorded("b"));
-	CHECK_NUMBER(checkout(r, "b", "bob"), REGISTRY_HELD);
-	CHECK_NUMBER(checkout(r, "c", "bob"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_rename(r, "b", "c", &w, &holder), REGISTRY_HELD);
-	CHECK_STRING(holder.user, "bob");
-	CHECK(is_recorded("b"));
-	CHECK_NUMBER(registry_rename(r, "b", "b", &w, &holder), 0);
-	CHECK(is_recorded("b"));
-	registry_checkin(r, "b");
-	CHECK(!is_recorded("b") && is_recorded("c"));
+	CHECK_NUMBER(checkout(r, "jobs/a", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(checkout(r, "jobs/sub/b", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(checkout(r, "jobs2/c", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(registry_move(r, "jobs", "done", &alice, &w), 0);
+	CHECK(!is_recorded("jobs/a") && is_recorded("done/a"));
+	CHECK(!is_recorded("jobs/sub/b") && is_recorded("done/sub/b"));
+	CHECK(is_recorded("jobs2/c"));
+	CHECK_NUMBER(checkout(r, "done/a", "bob"), REGISTRY_HELD);
+	checkin(r, "done/a");
+	CHECK(!is_recorded("done/a"));
+	registry_close(r);
+}
+
+static void a_claim_on_a_folder_keeps_others_from_all_below(void)
+{
+	struct registry *r = open_registry();
+	struct wait w = wait_for_ms(DEADLINE_MS);
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct registry_claim claims[] = { { .path = "free" },
+					   { .path = "jobs", .tree = true } };
+	struct record alice = record_of("alice");
+
+	CHECK_NUMBER(checkout(r, "jobs/deep/a", "bob"), REGISTRY_RECORDED);
+	CHECK_NUMBER(registry_checkout(r, claims, 2, &alice, &w, &conflict),
+		     REGISTRY_HELD);
+	CHECK_STRING(conflict.path, "jobs/deep/a");
+	CHECK_STRING(conflict.holder.user, "bob");
+	CHECK(!is_recorded("free")); /* all or nothing */
+	checkin(r, "jobs/deep/a");
+	registry_conflict_release(&conflict);
+	CHECK_NUMBER(registry_checkout(r, claims, 2, &alice, &w, &conflict), 0);
+	CHECK(is_recorded("free") && is_recorded("jobs"));
+	CHECK_NUMBER(checkout(r, "jobs/deep/a", "bob"), REGISTRY_HELD);
+	CHECK_NUMBER(checkout(r, "jobs2", "bob"), REGISTRY_RECORDED);
+	registry_close(r);
+}
+
+static void a_check_takes_nothing(void)
+{
+	struct registry *r = open_registry();
+	struct wait w = wait_for_ms(DEADLINE_MS);
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct owner bob = { "bob", "cam-07", "", registry_lease(r) };
+
+	CHECK_NUMBER(registry_check(r, "p", false, &bob, &w, &conflict), 0);
+	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(registry_check(r, "p", false, &bob, &w, &conflict),
+		     REGISTRY_HELD);
+	CHECK_STRING(conflict.holder.user, "alice");
 	registry_close(r);
 }
 
@@ -292,7 +336,7 @@ static void *compete(void *arg)
 		CHECK(atomic_fetch_add(&inside, 1) == 0);
 		won++;
 		CHECK(atomic_fetch_sub(&inside, 1) == 1);
-		registry_checkin(r, "p");
+		checkin(r, "p");
 	}
 	return NULL;
 }
@@ -322,7 +366,7 @@ static void compete_in_a_process(const char *user)
 		CHECK(link("witness", "held") == 0);
 		won++;
 		CHECK(unlink("held") == 0);
-		registry_checkin(r, "p");
+		checkin(r, "p");
 	}
 	registry_close(r);
 	_exit(0);
@@ -470,7 +514,7 @@ static void what_was_given_back_is_not_put_back(void)
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "q", "alice"), REGISTRY_RECORDED);
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	replace_locks("{}");
 	WAIT_FOR(count_events(&heard, REGISTRY_REASSERTED) == 1);
 	CHECK(!is_recorded("p") && is_recorded("q"));
@@ -489,7 +533,7 @@ static void a_path_that_became_anothers_is_told_as_lost_once(void)
 	replace_locks("{\"p\": {\"user\": \"bob\"} }");
 	WAIT_FOR(is_recorded("q")); /* put back: so it was looked at */
 	CHECK_NUMBER(count_events(&heard, REGISTRY_LOST), 1);
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	CHECK(is_recorded("p")); /* bob's */
 	registry_close(r);
 	text = read_text("locks.json");
@@ -513,12 +557,12 @@ static void a_checkin_does_not_wait_and_comes_before_later_checkouts(void)
 	c = start_python(hold, NULL);
 	hear(c.from, "held");
 	start = now_ms();
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	CHECK(now_ms() - start < 1000);
 	CHECK(is_recorded("p"));
 	say(c.to, "go on");
 	CHECK_NUMBER(checkout(r, "p", "bob"), REGISTRY_RECORDED);
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	CHECK_NUMBER(end_child(&c), 0);
 	registry_close(r);
 }
@@ -533,7 +577,7 @@ static void a_late_checkin_is_made_good_by_nobodys_request(void)
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	c = start_python(hold, NULL);
 	hear(c.from, "held");
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	WAIT_FOR(count_events(&heard, REGISTRY_STUCK) == 1);
 	say(c.to, "go on");
 	WAIT_FOR(!is_recorded("p"));
@@ -577,7 +621,7 @@ static void *take_and_give_back(void *arg)
 	while (!done || i < 50) {
 		CHECK_NUMBER(checkout(r, path, "alice"), REGISTRY_RECORDED);
 		CHECK(is_recorded(path) || !done);
-		registry_checkin(r, path);
+		checkin(r, path);
 		poll(NULL, 0, 1); /* lets those who poll the lock have it */
 		i++;
 	}
@@ -688,16 +732,12 @@ static void a_checkout_that_can_not_be_written_leaves_nothing(void)
 {
 	struct registry *r = open_registry();
 	_cleanup_free_ char *before = NULL, *after = NULL;
-	struct wait w = wait_for_ms(DEADLINE_MS);
-	_cleanup_record_ struct record untouched = {};
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	before = read_text("locks.json");
 	limit_files(100);
 	CHECK_NUMBER(checkout(r, "q", "alice"), -EFBIG);
 	CHECK_NUMBER(checkout(r, "p", "alice"), -EFBIG);
-	CHECK_NUMBER(registry_rename(r, "p", "q", &w, &untouched), -EFBIG);
-	CHECK(!untouched.user);
 	after = read_text("locks.json");
 	CHECK_STRING(after, before);
 	CHECK_NUMBER(count_files(".", ".spare-"), 0);
@@ -736,7 +776,7 @@ static void what_could_not_be_put_back_is_put_back_later(void)
 	replace_locks("{}");
 	/* a checkin of nothing looks at the file, and tries in vain */
 	for (int i = 0; i < 20; i++)
-		registry_checkin(r, "nothing");
+		checkin(r, "nothing");
 	CHECK_NUMBER(count_events(&heard, REGISTRY_REASSERTED), 0);
 	limit_files(RLIM_INFINITY);
 	WAIT_FOR(is_recorded("p"));
@@ -751,7 +791,7 @@ static void a_checkin_that_can_not_be_written_is_made_good(void)
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "q", "alice"), REGISTRY_RECORDED);
 	limit_files(1);
-	registry_checkin(r, "p");
+	checkin(r, "p");
 	WAIT_FOR(count_events(&heard, REGISTRY_STUCK) == 1);
 	CHECK(is_recorded("p"));
 	limit_files(RLIM_INFINITY);
@@ -823,7 +863,7 @@ static void *take_many(void *arg)
 		CHECK_NUMBER(checkout(r, path, "alice"), REGISTRY_RECORDED);
 		if (i % 50 == 0)
 			CHECK(is_recorded(path));
-		registry_checkin(r, path);
+		checkin(r, path);
 	}
 	return NULL;
 }
@@ -852,7 +892,9 @@ int main(void)
 	TEST(a_kept_record_of_the_owner_covers_him);
 	TEST(an_entry_that_is_no_record_holds_nothing);
 	TEST(close_leaves_an_empty_object_and_no_other_file);
-	TEST(a_rename_takes_the_record_along);
+	TEST(records_follow_their_folder);
+	TEST(a_claim_on_a_folder_keeps_others_from_all_below);
+	TEST(a_check_takes_nothing);
 	TEST(a_break_frees_the_path_and_says_whose_it_was);
 	TEST(of_many_threads_on_two_mounts_one_is_told_yes);
 	TEST(of_two_processes_one_is_told_yes);

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/requests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/timestamp.h"
+
+struct event_note {
+	struct event_note *next;
+	int type;
+	char *path;
+	struct record record;
+	bool has_record;
+};
+
+/* ---- events ---- */
+
+static void note_event(struct registry *r, int type, const char *path,
+		       const struct record *record)
+{
+	struct event_note *note = calloc(1, sizeof(*note));
+	struct event_note **last = &r->events;
+
+	if (!note)
+		return;
+	note->type = type;
+	note->path = strdup(path);
+	note->has_record = record && record_copy(&note->record, record) == 0;
+	while (*last)
+		last = &(*last)->next;
+	*last = note;
+}
+
+static void free_event(struct event_note *note)
+{
+	free(note->path);
+	record_release(&note->record);
+	free(note);
+}
+
+void events_tell(struct registry *r, struct event_note *notes)
+{
+	while (notes) {
+		struct event_note *note = notes;
+		struct registry_event event = {
+			.type = note->type,
+			.path = note->path,
+			.record = note->has_record ? &note->record : NULL,
+		};
+
+		notes = note->next;
+		if (r->options.on_event && note->path)
+			r->options.on_event(r->options.on_event_arg, &event);
+		free_event(note);
+	}
+}
+
+/* What was not written did not happen. */
+static void drop_events(struct registry *r, int type)
+{
+	struct event_note **p = &r->events;
+
+	while (*p) {
+		struct event_note *note = *p;
+
+		if (note->type != type) {
+			p = &note->next;
+			continue;
+		}
+		*p = note->next;
+		free_event(note);
+	}
+}
+
+/* ---- what we hold ---- */
+
+static struct held *held_find(struct registry *r, const char *path)
+{
+	for (struct hash_node *n = hash_first(&r->held, hash_string(path)); n;
+	     n = hash_next(n)) {
+		struct held *h = container_of(n, struct held, node);
+
+		if (!strcmp(h->path, path))
+			return h;
+	}
+	return NULL;
+}
+
+static void held_free(struct hash_node *n)
+{
+	struct held *h = container_of(n, struct held, node);
+
+	free(h->text);
+	free(h);
+}
+
+void held_release_all(struct registry *r)
+{
+	hash_clear(&r->held, held_free);
+}
+
+static void held_remove(struct registry *r, const char *path)
+{
+	struct held *h = held_find(r, path);
+
+	if (!h)
+		return;
+	hash_remove(&r->held, &h->node);
+	held_free(&h->node);
+}
+
+/* What the request will hold if all goes well. */
+static int note_gain(struct request *q, const char *path, const char *text,
+		     size_t len)
+{
+	size_t size = strlen(path) + 1;
+	struct held *h = calloc(1, sizeof(*h) + size);
+
+	if (!h || !(h->text = strndup(text, len))) {
+		free(h);
+		return -ENOMEM;
+	}
+	memcpy(h->path, path, size);
+	h->next = q->gained;
+	q->gained = h;
+	return 0;
+}
+
+/* All went well. */
+static void keep_gains(struct registry *r, struct request *q)
+{
+	while (q->gained) {
+		struct held *h = q->gained;
+
+		q->gained = h->next;
+		held_remove(r, h->path);
+		if (hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
+			held_free(&h->node); /* it is not watched over */
+	}
+}
+
+static void drop_gains(struct request *q)
+{
+	while (q->gained) {
+		struct held *h = q->gained;
+
+		q->gained = h->next;
+		held_free(&h->node);
+	}
+}
+
+static bool is_ours(struct registry *r, const struct record *rec)
+{
+	return record_is_open(rec) && !strcmp(rec->lease, r->lease.id);
+}
+
+bool registry_is_stale(struct registry *r, const struct record *rec)
+{
+	return record_is_open(rec) && !is_ours(r, rec) &&
+	       lease_probe(r->leases_dir, rec->lease) == LEASE_STALE;
+}
+
+/* The record at a path. Returns 1, 0 if there is none, or -ENOMEM. */
+static int find_record(struct registry *r, const char *path,
+		       struct record *ret_record)
+{
+	size_t len;
+	const char *text = store_find(&r->store, path, &len);
+	int err = text ? record_parse(ret_record, text, len) : -EINVAL;
+
+	return err == 0 ? 1 : err == -EINVAL ? 0 : err;
+}
+
+/* A record of ours that another program's rewrite lost, with the file still
+ * open, goes back in. If another's stands there now, two people hold the file,
+ * and all we can do is say so. */
+static bool reassert(struct registry *r, struct held *h)
+{
+	_cleanup_record_ struct record ours = {}, now = {};
+	int found = find_record(r, h->path, &now);
+
+	if (found < 0 || (found > 0 && is_ours(r, &now)))
+		return false;
+	if (record_parse(&ours, h->text, strlen(h->text)) < 0)
+		return false;
+	if (found > 0) {
+		if (!h->lost && strcmp(now.user, ours.user) != 0)
+			note_event(r, REGISTRY_LOST, h->path, &now);
+		h->lost = true;
+		return false;
+	}
+	h->lost = false;
+	if (store_put(&r->store, h->path, h->text, strlen(h->text)) < 0)
+		return false;
+	note_event(r, REGISTRY_REASSERTED, h->path, &ours);
+	return true;
+}
+
+static bool reassert_all(struct registry *r)
+{
+	bool edited = false;
+
+	for (size_t i = 0; i < r->held.n_slots; i++)
+		for (struct hash_node *n = r->held.slots[i]; n; n = n->next)
+			edited |=
+				reassert(r, container_of(n, struct held, node));
+	return edited;
+}
+
+/* ---- judging ---- */
+
+/* Drops the record if its mount is gone. */
+static bool reap(struct registry *r, struct request *q, const char *path,
+		 const struct record *rec)
+{
+	if (!registry_is_stale(r, rec))
+		return false;
+	note_event(r, REGISTRY_REAPED, path, rec);
+	store_remove(&r->store, path);
+	q->edited = true;
+	return true;
+}
+
+static int conflict(struct request *q, const char *path, struct record *holder)
+{
+	q->conflict->path = strdup(path);
+	q->conflict->holder = *holder;
+	*holder = (struct record){};
+	return q->conflict->path ? REGISTRY_HELD : -ENOMEM;
+}
+
+/* One record, at the path or above or below it. */
+static int judge_record(struct registry *r, struct request *q, const char *path,
+			const struct owner *owner)
+{
+	_cleanup_record_ struct record now = {};
+	int found = find_record(r, path, &now);
+
+	if (found <= 0)
+		return found < 0 ? found : REGISTRY_RECORDED;
+	if (record_owned_by(&now, owner))
+		return is_ours(r, &now) ? REGISTRY_RECORDED : REGISTRY_KEPT;
+	if (reap(r, q, path, &now))
+		return REGISTRY_RECORDED;
+	return conflict(q, path, &now);
+}
+
+/* An open record of a folder is somebody moving it just now, and with it all
+ * that is below. */
+static int judge_above(struct registry *r, struct request *q, const char *path,
+		       const struct owner *owner)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	char *slash;
+
+	if (!copy)
+		return -ENOMEM;
+	while ((slash = strrchr(copy, '/'))) {
+		_cleanup_record_ struct record now = {};
+		int found;
+
+		*slash = '\0';
+		found = find_record(r, copy, &now);
+		if (found < 0)
+			return found;
+		if (found > 0 && record_is_open(&now) &&
+		    !record_owned_by(&now, owner) && !reap(r, q, copy, &now))
+			return conflict(q, copy, &now);
+	}
+	return 0;
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return !strncmp(path, folder, len) && path[len] == '/';
+}
+
+static int judge_below(struct registry *r, struct request *q,
+		       const char *folder, const struct owner *owner)
+{
+	struct entry *next;
+
+	for (struct entry *e = r->store.entries.head; e; e = next) {
+		int outcome;
+
+		next = e->next;
+		if (!is_below(e->key, folder))
+			continue;
+		outcome = judge_record(r, q, e->key, owner);
+		if (outcome < 0 || outcome == REGISTRY_HELD)
+			return outcome;
+	}
+	return 0;
+}
+
+/* Sets the claim's outcome. Returns 0, REGISTRY_HELD or -errno. */
+static int judge(struct registry *r, struct request *q,
+		 struct registry_claim *claim, const struct owner *owner)
+{
+	int outcome = judge_record(r, q, claim->path, owner);
+
+	if (outcome < 0 || outcome == REGISTRY_HELD)
+		return outcome;
+	claim->outcome = outcome;
+	outcome = judge_above(r, q, claim->path, owner);
+	if (outcome == 0 && claim->tree)
+		outcome = judge_below(r, q, claim->path, owner);
+	return outcome;
+}
+
+int requests_judge_text(struct registry *r, const char *path, const char *text,
+			size_t len, const struct owner *owner,
+			struct registry_conflict *ret_conflict)
+{
+	_cleanup_record_ struct record now = {};
+	struct request q = { .conflict = ret_conflict };
+
+	if (record_parse(&now, text, len) < 0 || record_owned_by(&now, owner) ||
+	    registry_is_stale(r, &now))
+		return 0;
+	return conflict(&q, path, &now);
+}
+
+/* ---- the requests ---- */
+
+static int put_record(struct registry *r, struct request *q, const char *path,
+		      const char *text, size_t len)
+{
+	int err = note_gain(q, path, text, len);
+
+	if (err == 0)
+		err = store_put(&r->store, path, text, len);
+	if (err == 0)
+		q->edited = true;
+	return err;
+}
+
+static int judge_all(struct registry *r, struct request *q,
+		     const struct owner *owner)
+{
+	int outcome = 0;
+
+	for (size_t i = 0; outcome == 0 && i < q->n_claims; i++)
+		outcome = judge(r, q, &q->claims[i], owner);
+	return outcome;
+}
+
+static int format_open(struct registry *r, const struct record *want,
+		       struct buffer *text)
+{
+	char now[TIMESTAMP_SIZE];
+	char kind[] = RECORD_KIND_OPEN;
+	struct record rec = *want;
+
+	timestamp_now(now);
+	if (!rec.timestamp)
+		rec.timestamp = now;
+	rec.kind = kind;
+	rec.lease = r->lease.id;
+	return record_format(&rec, text);
+}
+
+/* All or nothing: what was put before an error is taken out again. */
+static int put_all(struct registry *r, struct request *q,
+		   const struct buffer *text)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < q->n_claims; i++)
+		if (q->claims[i].outcome == REGISTRY_RECORDED)
+			err = put_record(r, q, q->claims[i].path, text->data,
+					 text->len);
+	if (err == 0)
+		return REGISTRY_RECORDED;
+	while (i-- > 0)
+		if (q->claims[i].outcome == REGISTRY_RECORDED)
+			store_remove(&r->store, q->claims[i].path);
+	return err;
+}
+
+int request_checkout(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	struct owner owner = { q->want->user, q->want->host, q->want->seat,
+			       r->lease.id };
+	int outcome = judge_all(r, q, &owner);
+
+	if (outcome != 0)
+		return outcome;
+	if (format_open(r, q->want, &text) < 0)
+		return -ENOMEM;
+	return put_all(r, q, &text);
+}
+
+int request_check(struct registry *r, struct request *q)
+{
+	return judge_all(r, q, q->owner);
+}
+
+/* It stays out of `held` even if it must be tried again: nothing is open. */
+int request_checkin(struct registry *r, struct request *q)
+{
+	_cleanup_record_ struct record now = {};
+	int found;
+
+	held_remove(r, q->path);
+	found = find_record(r, q->path, &now);
+	if (found > 0 && is_ours(r, &now)) {
+		store_remove(&r->store, q->path);
+		q->edited = true;
+	}
+	return found < 0 ? found : 0;
+}
+
+/* Gives one record the name it has after the folder was renamed. */
+static int move_record(struct registry *r, struct request *q, const char *path)
+{
+	_cleanup_free_ char *to = NULL, *text = NULL;
+	_cleanup_record_ struct record rec = {};
+	const char *old;
+	size_t len;
+	int err;
+
+	if (asprintf(&to, "%s%s", q->to, path + strlen(q->path)) < 0) {
+		to = NULL;
+		return -ENOMEM;
+	}
+	old = store_find(&r->store, path, &len);
+	if (!old || record_parse(&rec, old, len) < 0 ||
+	    !record_owned_by(&rec, q->owner))
+		return 0;
+	text = strndup(old, len);
+	if (!text)
+		return -ENOMEM;
+	err = is_ours(r, &rec) ? note_gain(q, to, text, len) : 0;
+	if (err == 0)
+		err = store_put(&r->store, to, text, len);
+	if (err < 0)
+		return err;
+	store_remove(&r->store, path);
+	held_remove(r, path);
+	q->edited = true;
+	return 0;
+}
+
+/* The paths below a folder, each with a NUL behind it. They are copied out
+ * first, because moving one changes the list. */
+static int list_below(struct registry *r, const char *folder,
+		      struct buffer *ret_paths)
+{
+	int err = 0;
+
+	for (struct entry *e = r->store.entries.head; err == 0 && e;
+	     e = e->next)
+		if (is_below(e->key, folder))
+			err = buffer_append(ret_paths, e->key,
+					    strlen(e->key) + 1);
+	return err;
+}
+
+int request_move(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer paths = {};
+	int err = list_below(r, q->path, &paths);
+
+	for (size_t at = 0; err == 0 && at < paths.len;
+	     at += strlen(paths.data + at) + 1)
+		err = move_record(r, q, paths.data + at);
+	return err;
+}
+
+int request_break(struct registry *r, struct request *q)
+{
+	int found = find_record(r, q->path, q->ret_record);
+
+	if (found <= 0)
+		return found < 0 ? found : -ENOENT;
+	store_remove(&r->store, q->path);
+	held_remove(r, q->path);
+	q->edited = true;
+	return 0;
+}
+
+/* Every record of a mount that is gone. */
+int request_reap(struct registry *r, struct request *q)
+{
+	struct entry *next;
+
+	for (struct entry *e = r->store.entries.head; e; e = next) {
+		_cleanup_record_ struct record rec = {};
+
+		next = e->next;
+		if (e->key[0] && find_record(r, e->key, &rec) > 0)
+			reap(r, q, e->key, &rec);
+	}
+	return 0;
+}
+
+/* ---- the batch ---- */
+
+static void fail_batch(struct request *batch, int error, bool only_edited)
+{
+	for (struct request *q = batch; q; q = q->next)
+		if (!only_edited || q->edited)
+			q->result = error;
+}
+
+static bool apply_all(struct registry *r, struct request *batch)
+{
+	bool edited = false;
+
+	for (struct request *q = batch; q; q = q->next) {
+		q->edited = false;
+		q->result = q->apply(r, q);
+		edited |= q->edited;
+	}
+	return edited;
+}
+
+void requests_run(struct registry *r, struct request *batch)
+{
+	bool edited = false;
+	int err = store_load(&r->store);
+
+	if (err < 0) {
+		fail_batch(batch, err, false);
+		return;
+	}
+	if (err == STORE_MENDED)
+		note_event(r, REGISTRY_MENDED, r->store.damaged_name, NULL);
+	if (err != 0 || r->owes)
+		edited = reassert_all(r);
+	edited |= apply_all(r, batch);
+	err = edited ? store_commit(&r->store, false) : 0;
+	r->owes = err < 0;
+	if (err < 0) {
+		drop_events(r, REGISTRY_REAPED);
+		drop_events(r, REGISTRY_REASSERTED);
+		fail_batch(batch, err, true);
+	}
+	for (struct request *q = batch; q; q = q->next) {
+		if (q->result >= 0)
+			keep_gains(r, q);
+		drop_gains(q);
+	}
+}

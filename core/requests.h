@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inside of the registry: what is done in one critical section. Only
+ * registry.c uses it.
+ *
+ * A batch of requests is applied to the records in memory, in order, and then
+ * written out once. Either all of it is in the file, and then each request
+ * has its own result; or nothing is, and every request that would have changed
+ * something gets the error.
+ */
+#ifndef CORE_REQUESTS_H
+#define CORE_REQUESTS_H
+
+#include <pthread.h>
+
+#include "core/filelock.h"
+#include "core/hash.h"
+#include "core/lease.h"
+#include "core/registry.h"
+#include "core/snapshot.h"
+#include "core/store.h"
+
+/* An open checkout of ours, as it must stand in the registry. */
+struct held {
+	struct hash_node node;
+	struct held *next; /* in request.gained */
+	bool lost;	   /* another's record stands there; reported */
+	char *text;
+	char path[];
+};
+
+/* One thing to do in a critical section. It lives on its caller's stack while
+ * the caller waits; a checkin lives on the heap, and nobody waits for it. */
+struct request {
+	struct request *next; /* in registry.queue, or in a batch */
+	int (*apply)(struct registry *r, struct request *q);
+	const char *path; /* all but request_checkout() */
+	const char *to;	  /* request_move() */
+	struct registry_claim *claims;
+	size_t n_claims;
+	const struct record *want;
+	const struct owner *owner;
+	struct registry_conflict *conflict;
+	struct record *ret_record; /* request_break() */
+
+	bool on_heap;
+	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
+	bool done;   /* under registry.mutex */
+	bool edited; /* apply changed the store */
+	struct held *gained; /* for registry.held, if all goes well */
+	int result;
+};
+
+struct event_note;
+
+/*
+ * Who may touch what: `busy` is a baton. Whoever sets it, under the mutex,
+ * takes the file lock with no mutex held, and until he clears it he alone uses
+ * the members marked so. Lock order: baton, file lock, then the mutexes, which
+ * are all leaves.
+ */
+struct registry {
+	struct registry_options options;
+	int leases_dir;
+	struct snapshot_cache snapshots;
+
+	pthread_mutex_t mutex;
+	pthread_cond_t changed; /* busy was cleared, requests are done */
+	pthread_cond_t wanted;	/* there is something for the keeper */
+	struct request *queue;	/* under mutex, oldest first */
+	bool busy;		/* under mutex */
+	bool closing;		/* under mutex */
+	bool keeper_idle;	/* under mutex: it sleeps until wanted */
+	size_t n_held;		/* under mutex: a copy of held.count */
+	pthread_t keeper;
+
+	struct filelock filelock;  /* of the baton's holder */
+	struct lease lease;	   /* of the baton's holder; id: read-only */
+	struct store store;	   /* of the baton's holder; see there */
+	struct hash held;	   /* of the baton's holder */
+	bool owes;		   /* of the baton's holder: held may be more
+				      than what locks.json says */
+	struct event_note *events; /* of the baton's holder */
+};
+
+/* Applies a batch; all under the file lock. */
+void requests_run(struct registry *r, struct request *batch);
+
+/* What a request can do. Each returns its result. */
+int request_checkout(struct registry *r, struct request *q);
+int request_check(struct registry *r, struct request *q);
+int request_checkin(struct registry *r, struct request *q);
+int request_move(struct registry *r, struct request *q);
+int request_break(struct registry *r, struct request *q);
+int request_reap(struct registry *r, struct request *q);
+
+/* Judges a record somebody else may hold, for a reader without the file lock.
+ * Returns 0, or REGISTRY_HELD with the conflict. */
+int requests_judge_text(struct registry *r, const char *path, const char *text,
+			size_t len, const struct owner *owner,
+			struct registry_conflict *ret_conflict);
+
+void held_release_all(struct registry *r);
+
+/* Events are noted under the file lock and told after it. */
+void events_tell(struct registry *r, struct event_note *notes);
+
+#endif

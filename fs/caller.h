@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who is behind a request, as a record would say it.
+ */
+#ifndef FS_CALLER_H
+#define FS_CALLER_H
+
+#include "core/process.h"
+#include "fs/camfs.h"
+
+struct caller {
+	struct record record; /* borrows from what follows */
+	struct process process;
+	char user[USER_NAME_SIZE];
+	char pid[16];
+	char message[128];
+};
+
+/* `verb`: what the record's message says he does, "opened for writing". */
+void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller);
+
+/* How long he may be kept waiting: for the file lock, and not beyond a signal
+ * that interrupts the request. */
+struct wait caller_wait(fuse_req_t req);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Checkouts of files whose handles are released, but which may still be
+ * mapped for writing; see fs/file.h.
+ */
+#ifndef FS_MAPPED_H
+#define FS_MAPPED_H
+
+#include "fs/gate.h"
+
+struct mapped;
+
+int mapped_open(struct mapped **ret_mapped, struct camfs *fs);
+
+/* Forgets what it waits for. NULL-safe. */
+void mapped_free(struct mapped *m);
+
+/* Whether nobody can write to the file of this descriptor, which was opened
+ * for reading only. */
+bool mapped_is_over(int fd);
+
+/* Looks again and again, more and more seldom, and closes the gate when it is
+ * over. Takes the descriptor and the grant. */
+void mapped_wait(struct mapped *m, int fd, struct grant *grant, bool flushed,
+		 const struct stat *start, bool written);
+
+#endif
