@@ -606,13 +606,34 @@ def check_machine():
     check(os.access(CAMLOCK, os.X_OK), "CAMLOCK must name the camlock program: run tests/run")
 
 
-def main(both=False):
+def let_everybody_open_fuse():
+    """Where no udev has made /dev/fuse everybody's, we do: for us and our
+    children only, in a mount namespace of our own."""
+    st = os.stat("/dev/fuse")
+    if st.st_mode & 0o666 == 0o666:
+        return
+    if "CAMTEST_NAMESPACE" not in os.environ:
+        os.environ["CAMTEST_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
+    # the mounts of tests beside us came along, and would never end for us
+    for point in mount_points():
+        if os.path.basename(os.path.dirname(point)).startswith("test_"):
+            subprocess.run(["umount", "-l", point], check=True)
+    node = os.path.join(tempfile.mkdtemp(prefix="fuse."), "fuse")
+    os.mknod(node, 0o20666, st.st_rdev)
+    os.chmod(node, 0o666)
+    subprocess.run(["mount", "--bind", node, "/dev/fuse"], check=True)
+
+
+def main(both=False, ordinary_users=False):
     """Runs the caller's test functions, or those named on the command line."""
     names = vars(sys.modules["__main__"])
     tests = [(name, function) for name, function in names.items()
              if name.startswith("test_") and (not sys.argv[1:] or name in sys.argv[1:])]
     try:
         check_machine()
+        if ordinary_users:
+            let_everybody_open_fuse()
     except Skip as reason:
         print(reason)
         sys.exit(SKIPPED)
