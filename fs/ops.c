@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "fs/ctldir.h"
@@ -97,7 +98,9 @@ static void init_passthrough(struct camfs *fs, struct fuse_conn_info *conn)
 #if HAVE_PASSTHROUGH
 	if (!fs->options->passthrough)
 		return;
-	fs->passthrough = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
+	/* the kernel offers it to everybody, and then lets only root use it */
+	fs->passthrough = geteuid() == 0 &&
+			  fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
 	/* 1: the share itself may be an overlayfs, say */
 	conn->max_backing_stack_depth = fs->share.is_stacked;
 #endif
