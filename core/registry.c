@@ -14,7 +14,8 @@
 #include "core/requests.h"
 
 #define LEASES_DIR "leases"
-#define CHECKIN_WAIT_MS 20  /* then the keeper goes on */
+#define PUT_OFF_MS 1	    /* how long a checkin may wait for a leader */
+#define QUIET_LOOKS 50	    /* of the keeper, before it sleeps for good */
 #define CLOSE_WAIT_MS 5000  /* for the last checkins */
 #define KEEPER_WAIT_MS 1000 /* one try of the keeper */
 #define WATCH_EVERY_MS 500  /* while something is held: was it wiped? */
@@ -114,6 +115,13 @@ static int lead(struct registry *r, const struct wait *w)
 	return err;
 }
 
+static void wake_keeper(struct registry *r)
+{
+	if ((r->keeper != KEEPER_AWAKE && r->queue) ||
+	    (r->keeper == KEEPER_SLEEPS && r->n_held))
+		pthread_cond_signal(&r->wanted);
+}
+
 /* Leads until nothing is queued, or for some rounds. Whatever is left after
  * that is for those who wait, or else for the keeper. */
 static int lead_all(struct registry *r, const struct wait *w)
@@ -126,8 +134,7 @@ static int lead_all(struct registry *r, const struct wait *w)
 	while (err == 0 && r->queue && ++rounds < LEADER_ROUNDS);
 	r->busy = false;
 	pthread_cond_broadcast(&r->changed);
-	if (r->queue || (r->n_held && r->keeper_idle))
-		pthread_cond_signal(&r->wanted);
+	wake_keeper(r);
 	return err;
 }
 
@@ -179,20 +186,25 @@ static bool is_untouched(struct registry *r)
 }
 
 /* Sleeps until there is something to do. Returns whether there is. While
- * another leads there is nothing: he says so if he leaves anything. */
+ * checkins come in they are left for a moment to whoever leads next. */
 static bool keeper_sleep(struct registry *r)
 {
-	if (!r->n_held) {
-		r->keeper_idle = true;
-		if (!r->queue || r->busy)
-			pthread_cond_wait(&r->wanted, &r->mutex);
-		r->keeper_idle = false;
-	} else {
-		wait_a_moment(r, &r->wanted, WATCH_EVERY_MS);
+	if (r->queue)
+		r->quiet = 0;
+	if (r->quiet < QUIET_LOOKS) {
+		r->quiet++;
+		wait_a_moment(r, &r->wanted, PUT_OFF_MS);
+		return r->queue && !r->busy && !r->closing;
 	}
-	if (r->busy || r->closing)
+	r->keeper = r->n_held ? KEEPER_WATCHES : KEEPER_SLEEPS;
+	if (r->n_held)
+		wait_a_moment(r, &r->wanted, WATCH_EVERY_MS);
+	else
+		pthread_cond_wait(&r->wanted, &r->mutex);
+	r->keeper = KEEPER_AWAKE;
+	if (r->busy || r->closing || r->queue)
 		return false;
-	return r->queue || (r->n_held && !is_untouched(r));
+	return r->n_held && !is_untouched(r);
 }
 
 static void *keep(void *arg)
@@ -313,10 +325,10 @@ static void checkin_now(struct registry *r, const char *path)
 	submit(r, &now, &w);
 }
 
+/* Not done at once: the next request is likely to come soon, and takes it
+ * along into the same rewrite. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 {
-	struct wait w = wait_for_ms(CHECKIN_WAIT_MS);
-
 	for (size_t i = 0; i < n; i++) {
 		struct request *q = new_checkin(paths[i]);
 
@@ -326,11 +338,9 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 		}
 		pthread_mutex_lock(&r->mutex);
 		enqueue(r, q);
+		wake_keeper(r);
 		pthread_mutex_unlock(&r->mutex);
 	}
-	LOCK_SCOPE(&r->mutex);
-	if (!r->busy && r->queue)
-		lead_all(r, &w);
 }
 
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)
@@ -418,7 +428,7 @@ static int start(struct registry *r, const struct wait *w)
 	filelock_drop(&r->filelock);
 	events_tell(r, take_ptr(r->events));
 	if (err == 0)
-		err = -pthread_create(&r->keeper, NULL, keep, r);
+		err = -pthread_create(&r->keeper_thread, NULL, keep, r);
 	return err;
 }
 
@@ -499,7 +509,7 @@ void registry_close(struct registry *r)
 		r->closing = true;
 		pthread_cond_signal(&r->wanted);
 		pthread_mutex_unlock(&r->mutex);
-		pthread_join(r->keeper, NULL);
+		pthread_join(r->keeper_thread, NULL);
 		pthread_mutex_lock(&r->mutex);
 		check_all_in(r);
 		if (r->queue)

@@ -108,9 +108,10 @@ int registry_check(struct registry *r, const char *path, bool tree,
 		   const struct owner *owner, const struct wait *w,
 		   struct registry_conflict *ret_conflict);
 
-/* Gives our open checkouts of these paths back. Never fails and never waits
- * long: if the file lock or the disk is not to be had now, a thread of the
- * registry goes on trying, and any later request is judged after it. */
+/* Gives our open checkouts of these paths back. Never fails and does not wait:
+ * it is written with the next request, or by a thread of the registry after a
+ * millisecond, which goes on trying if the file lock or the disk is not to be
+ * had. Any later request is judged after it. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n);
 
 /* The folder `from` is now `to`: the owner's records below it follow. */

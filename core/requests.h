@@ -70,9 +70,14 @@ struct registry {
 	struct request *queue;	/* under mutex, oldest first */
 	bool busy;		/* under mutex */
 	bool closing;		/* under mutex */
-	bool keeper_idle;	/* under mutex: it sleeps until wanted */
 	size_t n_held;		/* under mutex: a copy of held.count */
-	pthread_t keeper;
+	enum {
+		KEEPER_AWAKE,	/* it looks for itself, every moment */
+		KEEPER_WATCHES, /* wants to be told of checkins */
+		KEEPER_SLEEPS,	/* and of anything that is held */
+	} keeper;		/* under mutex */
+	unsigned quiet;		/* under mutex: looks without a checkin */
+	pthread_t keeper_thread;
 
 	struct filelock filelock;  /* of the baton's holder */
 	struct lease lease;	   /* of the baton's holder; id: read-only */

@@ -284,6 +284,13 @@ static int copy_attributes(int fd, int dirfd, const char *like)
 	return 0;
 }
 
+/* The signal that tells of somebody who wants to open a file we have a lease
+ * on: one that is ignored by default, where SIGIO would kill us. */
+static void choose_signal(int fd)
+{
+	fcntl(fd, F_SETSIG, SIGURG);
+}
+
 static int create_file(const struct store *s, const char *name, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
@@ -302,6 +309,7 @@ static int create_file(const struct store *s, const char *name, int *ret_fd)
 		unlinkat(s->dirfd, name, 0);
 		return r;
 	}
+	choose_signal(fd);
 	*ret_fd = take_fd(fd);
 	return 0;
 }
@@ -326,13 +334,11 @@ static bool spare_is_ours(const struct store *s)
 }
 
 /* A write lease means that nobody else has the file open, and that whoever
- * opens it now waits until we give it back. The signal that would tell us of
- * him is one that is ignored by default, where SIGIO would kill us. */
+ * opens it now waits until we give it back. */
 static int lease_spare(struct store *s)
 {
 	if (!s->can_lease)
 		return -EINVAL;
-	fcntl(s->spare_fd, F_SETSIG, SIGURG);
 	if (fcntl(s->spare_fd, F_SETLEASE, F_WRLCK) == 0) {
 		if (spare_is_ours(s))
 			return 0;
@@ -384,6 +390,7 @@ static void swap_files(struct store *s, bool exchanged)
 			openat(s->dirfd, s->spare_name,
 			       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		s->spare_stale = all_stale;
+		choose_signal(s->spare_fd);
 		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
 			s->spare_signature = signature_of(&st);
 		else

@@ -339,7 +339,8 @@ char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error)
 
 /* ---- the share ---- */
 
-static int get_handle(const struct inodes *t, int fd,
+/* The handle of a name in a folder, or of the descriptor itself (name ""). */
+static int get_handle(const struct inodes *t, int fd, const char *name,
 		      struct file_handle **ret_handle)
 {
 	union {
@@ -351,7 +352,8 @@ static int get_handle(const struct inodes *t, int fd,
 
 	*ret_handle = NULL;
 	if (t->share->handles_fd < 0 ||
-	    name_to_handle_at(fd, "", &u.handle, &mount_id, AT_EMPTY_PATH) < 0 ||
+	    name_to_handle_at(fd, name, &u.handle, &mount_id,
+			      *name ? 0 : AT_EMPTY_PATH) < 0 ||
 	    mount_id != t->share->mount_id)
 		return 0; /* by path, then */
 	copy = malloc(sizeof(*copy) + u.handle.handle_bytes);
@@ -362,20 +364,21 @@ static int get_handle(const struct inodes *t, int fd,
 	return 0;
 }
 
+/* Should the name be given to another file between the two calls, number and
+ * handle don't match, and inodes_stat_name() finds the inode stale. */
 int inodes_look(struct inodes *t, int dirfd, const char *name,
 		struct found *ret_found)
 {
-	_cleanup_close_ int fd =
-		openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? -errno : inodes_look_fd(t, fd, ret_found);
+	if (fstatat(dirfd, name, &ret_found->st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return get_handle(t, dirfd, name, &ret_found->handle);
 }
 
 int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
 {
 	if (fstat(fd, &ret_found->st) < 0)
 		return -errno;
-	return get_handle(t, fd, &ret_found->handle);
+	return get_handle(t, fd, "", &ret_found->handle);
 }
 
 static int open_beneath(int root_fd, const char *path)

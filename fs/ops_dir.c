@@ -88,6 +88,10 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uintptr_t)d;
+	/* The kernel's copy of a folder is good for as long as the folder's
+	 * times, which it asks for like any others. */
+	fi->cache_readdir = fi->keep_cache =
+		camfs_of(req)->options->cache_seconds > 0;
 	if (fuse_reply_open(req, fi) < 0)
 		close_dir(d);
 }
