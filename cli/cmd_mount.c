@@ -27,6 +27,13 @@ static const char help[] =
 	"  --lock-timeout SECONDS  how long an open waits for the records' "
 	"file lock (5)\n"
 	"  --cache-seconds SECONDS how long names and attributes are believed\n"
+	"  --linger SECONDS        a checkout stays for so long after the last "
+	"close (0)\n"
+	"  --scratch GLOB          more names that are never checked out; may "
+	"be "
+	"repeated\n"
+	"  --documents GLOB        only these names are checked out; may be "
+	"repeated\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
 	"  -o OPTION,...           as in fstab: the long options without "
@@ -45,6 +52,9 @@ static const struct option long_options[] = {
 	{ "locks", required_argument, NULL, BY_NAME },
 	{ "lock-timeout", required_argument, NULL, BY_NAME },
 	{ "cache-seconds", required_argument, NULL, BY_NAME },
+	{ "linger", required_argument, NULL, BY_NAME },
+	{ "scratch", required_argument, NULL, BY_NAME },
+	{ "documents", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "debug", no_argument, NULL, 'd' },

@@ -48,6 +48,7 @@ void mount_args_release(struct mount_args *a)
 	free(a->share);
 	free(a->mountpoint);
 	free(a->locks);
+	documents_release(&a->options.documents);
 	buffer_release(&a->flags);
 }
 
@@ -69,14 +70,39 @@ static int parse_seconds(const char *name, const char *value,
 	return DONE;
 }
 
-static int set_lock_timeout(struct mount_args *a, const char *value)
+static int parse_ms(const char *name, const char *value, unsigned *ret_ms)
 {
 	double seconds;
-	int status = parse_seconds("lock-timeout", value, &seconds);
+	int status = parse_seconds(name, value, &seconds);
 
 	if (status == DONE)
-		a->options.lock_timeout = (unsigned)(seconds * 1000 + 0.5);
+		*ret_ms = (unsigned)(seconds * 1000 + 0.5);
 	return status;
+}
+
+static int set_lock_timeout(struct mount_args *a, const char *value)
+{
+	return parse_ms("lock-timeout", value, &a->options.lock_timeout);
+}
+
+static int set_linger(struct mount_args *a, const char *value)
+{
+	return parse_ms("linger", value, &a->options.linger);
+}
+
+/* These two may be given again, for more patterns. */
+static int add_scratch(struct mount_args *a, const char *value)
+{
+	return documents_add_scratch(&a->options.documents, value) < 0
+		       ? out_of_memory()
+		       : DONE;
+}
+
+static int add_documents(struct mount_args *a, const char *value)
+{
+	return documents_add_only(&a->options.documents, value) < 0
+		       ? out_of_memory()
+		       : DONE;
 }
 
 static int set_cache_seconds(struct mount_args *a, const char *value)
@@ -105,6 +131,9 @@ static const struct mount_option {
 	{ "locks", true, set_locks },
 	{ "lock-timeout", true, set_lock_timeout },
 	{ "cache-seconds", true, set_cache_seconds },
+	{ "linger", true, set_linger },
+	{ "scratch", true, add_scratch },
+	{ "documents", true, add_documents },
 	{ "no-passthrough", false, set_no_passthrough },
 };
 
