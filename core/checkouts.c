@@ -470,30 +470,42 @@ static int settle(struct checkouts *c, const struct checkout_claim *claims,
 	return 0;
 }
 
+/* Whether to ask the registry again: what another mount has may have been
+ * closed, and not be written yet. Then the conflict is released. */
+static bool is_worth_another_look(struct registry_conflict *conflict,
+				  const struct wait *grace)
+{
+	if (!record_is_open(&conflict->holder) ||
+	    wait_sleep(grace, OTHER_MOUNT_PAUSE) < 0)
+		return false;
+	registry_conflict_release(conflict);
+	return true;
+}
+
+static struct wait other_mount_grace(const struct wait *w)
+{
+	struct wait grace = wait_for_ms(OTHER_MOUNT_GRACE_MS);
+
+	grace.interrupted = w->interrupted;
+	grace.interrupted_arg = w->interrupted_arg;
+	return grace;
+}
+
 /* Asks the registry, again for a while if another mount has a path. */
 static int ask_registry(struct checkouts *c, struct registry_claim *claims,
 			size_t n, const struct record *want,
 			const struct wait *w,
 			struct registry_conflict *ret_conflict)
 {
-	struct wait grace = wait_for_ms(OTHER_MOUNT_GRACE_MS);
+	struct wait grace = other_mount_grace(w);
+	int r;
 
-	grace.interrupted = w->interrupted;
-	grace.interrupted_arg = w->interrupted_arg;
-	for (;;) {
-		struct registry_conflict conflict = {};
-		int r = registry_checkout(c->registry, claims, n, want, w,
-					  &conflict);
-
-		if (r != REGISTRY_HELD)
-			return r;
-		if (!record_is_open(&conflict.holder) ||
-		    wait_sleep(&grace, OTHER_MOUNT_PAUSE) < 0) {
-			*ret_conflict = conflict;
-			return CHECKOUTS_REFUSED;
-		}
-		registry_conflict_release(&conflict);
-	}
+	do
+		r = registry_checkout(c->registry, claims, n, want, w,
+				      ret_conflict);
+	while (r == REGISTRY_HELD &&
+	       is_worth_another_look(ret_conflict, &grace));
+	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 
 /* Under the mutex, all settled: an owner's checkout is used once more, the
@@ -607,6 +619,7 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	struct checkout_claim claim = { .path = path, .tree = tree };
 	struct owner owner = { want->user, want->host, want->seat,
 			       registry_lease(c->registry) };
+	struct wait grace = other_mount_grace(w);
 	bool recent;
 	int r;
 
@@ -616,7 +629,11 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	pthread_mutex_unlock(&c->mutex);
 	if (recent || r != 0)
 		return r;
-	r = registry_check(c->registry, path, tree, &owner, w, ret_conflict);
+	do
+		r = registry_check(c->registry, path, tree, &owner, w,
+				   ret_conflict);
+	while (r == REGISTRY_HELD &&
+	       is_worth_another_look(ret_conflict, &grace));
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 

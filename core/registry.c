@@ -270,9 +270,16 @@ int registry_check(struct registry *r, const char *path, bool tree,
 
 	if (found == 0)
 		return 0;
-	if (found > 0)
-		return requests_judge_text(r, path, text.data, text.len, owner,
-					   ret_conflict);
+	if (found > 0) {
+		int outcome = requests_judge_text(r, path, text.data, text.len,
+						  owner, ret_conflict);
+
+		if (outcome != REGISTRY_HELD ||
+		    !requests_is_ours(r, &ret_conflict->holder))
+			return outcome;
+		/* it may have been given back, and not be written yet */
+		registry_conflict_release(ret_conflict);
+	}
 	return submit(r, &q, w); /* somebody is writing: look with the lock */
 }
 

@@ -153,14 +153,14 @@ static void drop_gains(struct request *q)
 	}
 }
 
-static bool is_ours(struct registry *r, const struct record *rec)
+bool requests_is_ours(struct registry *r, const struct record *rec)
 {
 	return record_is_open(rec) && !strcmp(rec->lease, r->lease.id);
 }
 
 bool registry_is_stale(struct registry *r, const struct record *rec)
 {
-	return record_is_open(rec) && !is_ours(r, rec) &&
+	return record_is_open(rec) && !requests_is_ours(r, rec) &&
 	       lease_probe(r->leases_dir, rec->lease) == LEASE_STALE;
 }
 
@@ -183,7 +183,7 @@ static bool reassert(struct registry *r, struct held *h)
 	_cleanup_record_ struct record ours = {}, now = {};
 	int found = find_record(r, h->path, &now);
 
-	if (found < 0 || (found > 0 && is_ours(r, &now)))
+	if (found < 0 || (found > 0 && requests_is_ours(r, &now)))
 		return false;
 	if (record_parse(&ours, h->text, strlen(h->text)) < 0)
 		return false;
@@ -243,7 +243,7 @@ static int judge_record(struct registry *r, struct request *q, const char *path,
 	if (found <= 0)
 		return found < 0 ? found : REGISTRY_RECORDED;
 	if (record_owned_by(&now, owner))
-		return is_ours(r, &now) ? REGISTRY_RECORDED : REGISTRY_KEPT;
+		return requests_is_ours(r, &now) ? REGISTRY_RECORDED : REGISTRY_KEPT;
 	if (reap(r, q, path, &now))
 		return REGISTRY_RECORDED;
 	return conflict(q, path, &now);
@@ -412,7 +412,7 @@ int request_checkin(struct registry *r, struct request *q)
 
 	held_remove(r, q->path);
 	found = find_record(r, q->path, &now);
-	if (found > 0 && is_ours(r, &now)) {
+	if (found > 0 && requests_is_ours(r, &now)) {
 		store_remove(&r->store, q->path);
 		q->edited = true;
 	}
@@ -439,7 +439,7 @@ static int move_record(struct registry *r, struct request *q, const char *path)
 	text = strndup(old, len);
 	if (!text)
 		return -ENOMEM;
-	err = is_ours(r, &rec) ? note_gain(q, to, text, len) : 0;
+	err = requests_is_ours(r, &rec) ? note_gain(q, to, text, len) : 0;
 	if (err == 0)
 		err = store_put(&r->store, to, text, len);
 	if (err < 0)

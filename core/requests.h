@@ -99,6 +99,9 @@ int request_move(struct registry *r, struct request *q);
 int request_break(struct registry *r, struct request *q);
 int request_reap(struct registry *r, struct request *q);
 
+/* Whether it is an open record that we wrote. */
+bool requests_is_ours(struct registry *r, const struct record *rec);
+
 /* Judges a record somebody else may hold, for a reader without the file lock.
  * Returns 0, or REGISTRY_HELD with the conflict. */
 int requests_judge_text(struct registry *r, const char *path, const char *text,
