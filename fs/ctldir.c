@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,10 @@ struct ctldir {
 	uint64_t last_id;      /* under mutex */
 };
 
-/* An open file or folder: its content as it was when opened. */
+/* An open file or folder: its content as it was when opened. A reply is made
+ * from it, and as soon as the kernel has that, it may release the handle. */
 struct open_ctl {
+	atomic_int refs;
 	int fd; /* of the history; else -1 */
 	struct buffer text;
 };
@@ -208,8 +211,10 @@ void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_attr(req, &st, 0);
 }
 
-static void free_ctl(struct open_ctl *o)
+static void unref_ctl(struct open_ctl *o)
 {
+	if (atomic_fetch_sub(&o->refs, 1) > 1)
+		return;
 	if (o->fd >= 0)
 		close(o->fd);
 	buffer_release(&o->text);
@@ -236,19 +241,20 @@ static void reply_open(fuse_req_t req, fuse_ino_t ino,
 	int r = -ENOMEM;
 
 	if (o) {
+		o->refs = 1;
 		o->fd = -1;
 		r = path ? fill(fs, path, o) : -ESTALE;
 	}
 	if (r < 0) {
 		if (o)
-			free_ctl(o);
+			unref_ctl(o);
 		fuse_reply_err(req, -r);
 		return;
 	}
 	fi->fh = (uintptr_t)o;
 	fi->direct_io = 1;
 	if (fuse_reply_open(req, fi) < 0)
-		free_ctl(o);
+		unref_ctl(o);
 }
 
 void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -259,19 +265,19 @@ void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_open(req, ino, fi, fill_file);
 }
 
-void ctldir_read(fuse_req_t req, size_t size, off_t offset,
-		 struct fuse_file_info *fi)
+static void reply_file(fuse_req_t req, int fd, size_t size, off_t offset)
 {
-	struct open_ctl *o = ctl_of(fi);
 	struct fuse_bufvec buf = FUSE_BUFVEC_INIT(size);
 
-	if (o->fd >= 0) {
-		buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-		buf.buf[0].fd = o->fd;
-		buf.buf[0].pos = offset;
-		fuse_reply_data(req, &buf, 0);
-		return;
-	}
+	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	buf.buf[0].fd = fd;
+	buf.buf[0].pos = offset;
+	fuse_reply_data(req, &buf, 0);
+}
+
+static void reply_text(fuse_req_t req, const struct open_ctl *o, size_t size,
+		       off_t offset)
+{
 	if ((size_t)offset >= o->text.len)
 		size = 0;
 	else if (size > o->text.len - (size_t)offset)
@@ -279,9 +285,22 @@ void ctldir_read(fuse_req_t req, size_t size, off_t offset,
 	fuse_reply_buf(req, size ? o->text.data + offset : NULL, size);
 }
 
+void ctldir_read(fuse_req_t req, size_t size, off_t offset,
+		 struct fuse_file_info *fi)
+{
+	struct open_ctl *o = ctl_of(fi);
+
+	atomic_fetch_add(&o->refs, 1);
+	if (o->fd >= 0)
+		reply_file(req, o->fd, size, offset);
+	else
+		reply_text(req, o, size, offset);
+	unref_ctl(o);
+}
+
 void ctldir_release(fuse_req_t req, struct fuse_file_info *fi)
 {
-	free_ctl(ctl_of(fi));
+	unref_ctl(ctl_of(fi));
 }
 
 static int fill_folder(struct camfs *fs, const char *path, struct open_ctl *o)
@@ -345,5 +364,5 @@ void ctldir_readdirplus(fuse_req_t req, size_t size, off_t offset,
 
 void ctldir_releasedir(fuse_req_t req, struct fuse_file_info *fi)
 {
-	free_ctl(ctl_of(fi));
+	unref_ctl(ctl_of(fi));
 }
