@@ -11,6 +11,8 @@
 #include "core/json.h"
 #include "core/timestamp.h"
 
+#define CHECK_EVERY 32 /* lines */
+
 void history_init(struct history *h, int dirfd)
 {
 	*h = (struct history){.dirfd = dirfd, .fd = -1};
@@ -83,8 +85,11 @@ static int format(struct buffer *b, const char *event, const char *path,
  * another mount for which it was too large. */
 static int open_file(struct history *h)
 {
-	struct stat st;
+	struct stat st = {};
 
+	if (h->fd >= 0 && h->unchecked++ < CHECK_EVERY)
+		return 0;
+	h->unchecked = 0;
 	if (h->fd >= 0 && fstat(h->fd, &st) == 0 && st.st_nlink > 0 &&
 	    st.st_size < HISTORY_SIZE_MAX)
 		return 0;

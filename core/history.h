@@ -34,6 +34,7 @@ struct history {
 	int dirfd; /* `.camlock`; borrowed */
 	pthread_mutex_t mutex;
 	int fd; /* under mutex; -1: to be opened */
+	unsigned unchecked; /* under mutex: lines since it was looked at */
 };
 
 void history_init(struct history *h, int dirfd);

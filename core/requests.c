@@ -404,14 +404,11 @@ int request_check(struct registry *r, struct request *q)
 	return judge_all(r, q, q->owner);
 }
 
-/* It stays out of `held` even if it must be tried again: nothing is open. */
 int request_checkin(struct registry *r, struct request *q)
 {
 	_cleanup_record_ struct record now = {};
-	int found;
+	int found = find_record(r, q->path, &now);
 
-	held_remove(r, q->path);
-	found = find_record(r, q->path, &now);
 	if (found > 0 && requests_is_ours(r, &now)) {
 		store_remove(&r->store, q->path);
 		q->edited = true;
@@ -524,10 +521,21 @@ static bool apply_all(struct registry *r, struct request *batch)
 	return edited;
 }
 
+/* What is to be checked in is not open any more, even if it must be tried
+ * again, and is not put back. */
+static void let_go(struct registry *r, struct request *batch)
+{
+	for (struct request *q = batch; q; q = q->next)
+		if (q->apply == request_checkin)
+			held_remove(r, q->path);
+}
+
 void requests_run(struct registry *r, struct request *batch)
 {
 	bool edited = false;
 	int err = store_load(&r->store);
+
+	let_go(r, batch);
 
 	if (err < 0) {
 		fail_batch(batch, err, false);

@@ -11,6 +11,9 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 	static char no_seat[] = "";
 	const char *app;
 
+	c->req = req;
+	c->fs = fs;
+	c->uid = ctx->uid;
 	users_name(fs->users, ctx->uid, c->user);
 	process_of_thread(ctx->pid, &c->process);
 	app = c->process.name;
@@ -32,11 +35,11 @@ static bool was_interrupted(void *req)
 	return fuse_req_interrupted(req);
 }
 
-struct wait caller_wait(fuse_req_t req)
+struct wait caller_wait(const struct caller *who)
 {
-	struct wait w = wait_for_ms(camfs_of(req)->options->lock_timeout);
+	struct wait w = wait_for_ms(who->fs->options->lock_timeout);
 
 	w.interrupted = was_interrupted;
-	w.interrupted_arg = req;
+	w.interrupted_arg = who->req;
 	return w;
 }

@@ -9,6 +9,9 @@
 #include "fs/camfs.h"
 
 struct caller {
+	fuse_req_t req;
+	struct camfs *fs;
+	uid_t uid;
 	struct record record; /* borrows from what follows */
 	struct process process;
 	char user[USER_NAME_SIZE];
@@ -21,6 +24,6 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller);
 
 /* How long he may be kept waiting: for the file lock, and not beyond a signal
  * that interrupts the request. */
-struct wait caller_wait(fuse_req_t req);
+struct wait caller_wait(const struct caller *who);
 
 #endif

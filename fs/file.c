@@ -181,6 +181,23 @@ void file_release(fuse_req_t req, struct open_file *file)
 	free(file);
 }
 
+static void free_files(void *unused, struct inode *inode)
+{
+	while (inode->uses) {
+		struct open_file *file = file_of_use(inode->uses);
+
+		inode->uses = file->use.next;
+		close(file->use.fd);
+		free(file->grant.folder);
+		free(file);
+	}
+}
+
+void file_free_all(struct camfs *fs)
+{
+	inodes_for_each(&fs->inodes, free_files, NULL);
+}
+
 /* ---- while it is open ---- */
 
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed)

@@ -47,6 +47,9 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
 
+/* The session is over, and the kernel will release no handle any more. */
+void file_free_all(struct camfs *fs);
+
 /* Whether an open file's size or time is not what it was. */
 bool file_has_changed(int fd, const struct stat *start);
 

@@ -10,7 +10,6 @@
 
 #include "core/cleanup.h"
 #include "core/timestamp.h"
-#include "fs/caller.h"
 #include "fs/file.h"
 #include "fs/log.h"
 
@@ -22,7 +21,7 @@ static const char *or_unknown(const char *s)
 }
 
 /* The only place where a conflict becomes an error number. */
-static int refuse(struct camfs *fs, const char *path, const struct caller *who,
+static int refuse(const struct caller *who, const char *path,
 		  const struct registry_conflict *conflict)
 {
 	const struct record *holder = &conflict->holder;
@@ -35,7 +34,7 @@ static int refuse(struct camfs *fs, const char *path, const struct caller *who,
 		    same ? "" : "' is ", holder->user, or_unknown(holder->host),
 		    or_unknown(holder->timestamp),
 		    holder->message ? holder->message : "");
-	history_append(&fs->history, HISTORY_REFUSED, path, &who->record,
+	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
 		       holder);
 	return -EBUSY;
 }
@@ -54,12 +53,12 @@ static int failed(struct camfs *fs, const char *path, int error)
 	return error;
 }
 
-static int verdict(struct camfs *fs, const char *path, const struct caller *who,
-		   int r, const struct registry_conflict *conflict)
+static int verdict(const struct caller *who, const char *path, int r,
+		   const struct registry_conflict *conflict)
 {
 	if (r == CHECKOUTS_REFUSED)
-		return refuse(fs, path, who, conflict);
-	return r < 0 ? failed(fs, path, r) : 0;
+		return refuse(who, path, conflict);
+	return r < 0 ? failed(who->fs, path, r) : 0;
 }
 
 /* ---- what is a document ---- */
@@ -117,9 +116,10 @@ static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
 
 /* Asked after the path itself is taken: of two who take two names of one file
  * at the same time, one at least finds the other. */
-static int check_aliases(struct camfs *fs, const struct stat *st,
-			 const char *path, const struct caller *who)
+static int check_aliases(const struct caller *who, const struct stat *st,
+			 const char *path)
 {
+	struct camfs *fs = who->fs;
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	struct owner owner = { who->user, fs->host, who->record.seat,
@@ -135,7 +135,7 @@ static int check_aliases(struct camfs *fs, const struct stat *st,
 		if (!is_alias(fs, s, i, st, path, &owner, &conflict.holder))
 			continue;
 		conflict.path = strdup(snapshot_path(s, i));
-		return conflict.path ? refuse(fs, path, who, &conflict)
+		return conflict.path ? refuse(who, path, &conflict)
 				     : -ENOMEM;
 	}
 	return 0;
@@ -143,17 +143,16 @@ static int check_aliases(struct camfs *fs, const struct stat *st,
 
 /* ---- handles ---- */
 
-static int take_one(fuse_req_t req, const char *path, const struct caller *who,
+static int take_one(const struct caller *who, const char *path,
 		    struct checkout **ret_checkout)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct camfs *fs = camfs_of(req);
 	struct checkout_claim claim = { .path = path };
-	struct wait w = caller_wait(req);
-	int r = checkouts_take(fs->checkouts, &claim, 1, &who->record, &w,
+	struct wait w = caller_wait(who);
+	int r = checkouts_take(who->fs->checkouts, &claim, 1, &who->record, &w,
 			       &conflict);
 
-	r = verdict(fs, path, who, r, &conflict);
+	r = verdict(who, path, r, &conflict);
 	if (r == 0)
 		*ret_checkout = claim.checkout;
 	return r;
@@ -171,31 +170,27 @@ static int grant_scratch(struct camfs *fs, const char *path,
 	return 0;
 }
 
-static int grant_path(fuse_req_t req, const char *path, const struct stat *st,
-		      struct grant *ret_grant)
+static int grant_path(const struct caller *who, const char *path,
+		      const struct stat *st, struct grant *ret_grant)
 {
-	struct camfs *fs = camfs_of(req);
-	struct caller who;
-	struct grant grant;
+	struct grant grant = { .uid = who->uid, .pid = who->process.pid };
 	int r;
 
-	caller_get(req, "opened for writing", &who);
-	grant = (struct grant){ .uid = fuse_req_ctx(req)->uid,
-				.pid = who.process.pid };
-	if (is_document(fs, path, who.process.name))
-		r = take_one(req, path, &who, &grant.checkout);
+	if (is_document(who->fs, path, who->process.name))
+		r = take_one(who, path, &grant.checkout);
 	else
-		r = grant_scratch(fs, path, &grant);
-	if (r == 0 && st && (r = check_aliases(fs, st, path, &who)) < 0)
-		gate_close(fs, &grant, false, false);
+		r = grant_scratch(who->fs, path, &grant);
+	if (r == 0 && st && (r = check_aliases(who, st, path)) < 0)
+		gate_close(who->fs, &grant, false, false);
 	if (r == 0)
 		*ret_grant = grant;
 	return r;
 }
 
-int gate_create(fuse_req_t req, const char *path, struct grant *ret_grant)
+int gate_create(const struct caller *who, const char *path,
+		struct grant *ret_grant)
 {
-	return grant_path(req, path, NULL, ret_grant);
+	return grant_path(who, path, NULL, ret_grant);
 }
 
 /* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
@@ -216,13 +211,14 @@ static int path_of_inode(struct camfs *fs, struct inode *inode,
 	return *ret_path ? 1 : error;
 }
 
-int gate_open(fuse_req_t req, struct inode *inode, struct grant *ret_grant)
+int gate_open(const struct caller *who, struct inode *inode,
+	      struct grant *ret_grant)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
-	int r = path_of_inode(camfs_of(req), inode, &path, &st);
+	int r = path_of_inode(who->fs, inode, &path, &st);
 
-	return r <= 0 ? r : grant_path(req, path, &st, ret_grant);
+	return r <= 0 ? r : grant_path(who, path, &st, ret_grant);
 }
 
 static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
@@ -277,96 +273,98 @@ static bool is_folder(const struct gate_name *n)
 	return n->st.st_nlink && S_ISDIR(n->st.st_mode);
 }
 
-static int check_all_aliases(fuse_req_t req, struct gate_name *names, size_t n,
-			     const struct caller *who)
+static int check_all_aliases(const struct caller *who, struct gate_name *names,
+			     size_t n)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (names[i].checkout)
-			r = check_aliases(camfs_of(req), &names[i].st,
-					  names[i].path, who);
+			r = check_aliases(who, &names[i].st, names[i].path);
 	return r;
 }
 
-int gate_enter(fuse_req_t req, struct gate_name *names, size_t n,
-	       const char *verb)
+/* Claims what is to be taken of the names. Returns how much that is. */
+static size_t claim_names(const struct caller *who, struct gate_name *names,
+			  size_t n, struct checkout_claim *ret_claims)
 {
-	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct camfs *fs = camfs_of(req);
-	struct checkout_claim claims[MAX_NAMES];
-	struct wait w = caller_wait(req);
-	struct caller who;
 	size_t n_claims = 0;
-	int r;
 
-	caller_get(req, verb, &who);
 	for (size_t i = 0; i < n; i++) {
-		names[i].document = is_folder(&names[i]) ||
-				    is_document(fs, names[i].path,
-						who.process.name);
+		bool folder = is_folder(&names[i]);
+
+		names[i].document = folder ||
+				    is_document(who->fs, names[i].path,
+						who->process.name);
 		if (names[i].document)
-			claims[n_claims++] = (struct checkout_claim){
-				.path = names[i].path,
-				.tree = is_folder(&names[i])
+			ret_claims[n_claims++] = (struct checkout_claim){
+				.path = names[i].path, .tree = folder
 			};
 	}
+	return n_claims;
+}
+
+int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct checkout_claim claims[MAX_NAMES];
+	size_t n_claims = claim_names(who, names, n, claims);
+	struct wait w = caller_wait(who);
+	int r;
+
 	if (n_claims == 0)
 		return 0;
-	r = checkouts_take(fs->checkouts, claims, n_claims, &who.record, &w,
-			   &conflict);
-	r = verdict(fs, r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
-		    &who, r, &conflict);
+	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
+			   &w, &conflict);
+	r = verdict(who,
+		    r == CHECKOUTS_REFUSED ? conflict.path : names[0].path, r,
+		    &conflict);
 	if (r < 0)
 		return r;
 	for (size_t i = n; i-- > 0;)
 		if (names[i].document)
 			names[i].checkout = claims[--n_claims].checkout;
-	return check_all_aliases(req, names, n, &who);
+	return check_all_aliases(who, names, n);
 }
 
-void gate_leave(fuse_req_t req, struct gate_name *n, int result, bool exists,
-		bool written)
+void gate_leave(const struct caller *who, struct gate_name *n, int result,
+		bool exists, bool written)
 {
-	struct camfs *fs = camfs_of(req);
-	struct process process;
+	struct checkouts *checkouts = who->fs->checkouts;
 
 	if (!n->checkout)
 		return;
 	if (result == 0 && exists)
-		checkouts_name_exists(fs->checkouts, n->checkout);
+		checkouts_name_exists(checkouts, n->checkout);
 	else if (result == 0)
-		checkouts_name_gone(fs->checkouts, n->checkout);
-	process_of_thread(fuse_req_ctx(req)->pid, &process);
-	give_back(fs, n->checkout, false, result == 0 && written, process.pid);
+		checkouts_name_gone(checkouts, n->checkout);
+	give_back(who->fs, n->checkout, false, result == 0 && written,
+		  who->process.pid);
 	n->checkout = NULL;
 }
 
-static int check_path(fuse_req_t req, const char *path, const struct stat *st,
-		      bool after_close, const char *verb)
+static int check_path(const struct caller *who, const char *path,
+		      const struct stat *st, bool after_close)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct camfs *fs = camfs_of(req);
-	struct wait w = caller_wait(req);
-	struct caller who;
-	bool folder = st && st->st_nlink && S_ISDIR(st->st_mode);
+	bool folder = st->st_nlink && S_ISDIR(st->st_mode);
+	struct wait w = caller_wait(who);
 	int r;
 
-	caller_get(req, verb, &who);
-	if (!folder && !is_document(fs, path, who.process.name))
+	if (!folder && !is_document(who->fs, path, who->process.name))
 		return 0;
-	r = checkouts_check(fs->checkouts, path, folder, after_close,
-			    &who.record, &w, &conflict);
-	r = verdict(fs, path, &who, r, &conflict);
-	return r == 0 && st ? check_aliases(fs, st, path, &who) : r;
+	r = checkouts_check(who->fs->checkouts, path, folder, after_close,
+			    &who->record, &w, &conflict);
+	r = verdict(who, path, r, &conflict);
+	return r == 0 ? check_aliases(who, st, path) : r;
 }
 
-int gate_check_name(fuse_req_t req, struct gate_name *n, const char *verb)
+int gate_check_name(const struct caller *who, struct gate_name *n)
 {
-	return check_path(req, n->path, &n->st, false, verb);
+	return check_path(who, n->path, &n->st, false);
 }
 
-int gate_check(fuse_req_t req, struct inode *inode, const char *verb)
+int gate_check(const struct caller *who, struct inode *inode)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
@@ -374,63 +372,57 @@ int gate_check(fuse_req_t req, struct inode *inode, const char *verb)
 
 	if (!S_ISREG(inode->type))
 		return 0; /* only files are checked out */
-	r = path_of_inode(camfs_of(req), inode, &path, &st);
-	return r <= 0 ? r : check_path(req, path, &st, true, verb);
+	r = path_of_inode(who->fs, inode, &path, &st);
+	return r <= 0 ? r : check_path(who, path, &st, true);
 }
 
-static void move_folder(fuse_req_t req, const char *from, const char *to)
+static void move_folder(const struct caller *who, const char *from,
+			const char *to)
 {
-	struct wait w = caller_wait(req);
-	struct caller who;
+	struct wait w = caller_wait(who);
 
-	caller_get(req, "renamed", &who);
-	checkouts_move(camfs_of(req)->checkouts, from, to, &who.record, &w);
+	checkouts_move(who->fs->checkouts, from, to, &who->record, &w);
 }
 
-void gate_folder_moved(fuse_req_t req, const char *from, const char *to)
+void gate_folder_moved(const struct caller *who, const char *from,
+		       const char *to)
 {
-	move_folder(req, from, to);
+	move_folder(who, from, to);
 }
 
-void gate_folder_gone(fuse_req_t req, const char *path)
+void gate_folder_gone(const struct caller *who, const char *path)
 {
-	move_folder(req, path, NULL);
+	move_folder(who, path, NULL);
 }
 
-int gate_check_writers(fuse_req_t req, struct inode *inode, const char *path)
+int gate_check_writers(const struct caller *who, struct inode *inode,
+		       const char *path)
 {
-	struct camfs *fs = camfs_of(req);
 	char user[USER_NAME_SIZE], pid[16], now[TIMESTAMP_SIZE];
 	char message[] = "still writing the file that was to take its place";
 	_cleanup_free_ char *copy = strdup(path);
 	struct registry_conflict conflict = { .path = copy };
-	struct caller who;
 	uid_t uid = 0;
 	pid_t process = 0;
 
 	if (!copy)
 		return -ENOMEM;
-	if (!file_has_other_writer(fs, inode, fuse_req_ctx(req)->uid, &uid,
-				   &process))
+	if (!file_has_other_writer(who->fs, inode, who->uid, &uid, &process))
 		return 0;
-	users_name(fs->users, uid, user);
+	users_name(who->fs->users, uid, user);
 	snprintf(pid, sizeof(pid), "%d", (int)process);
 	timestamp_now(now);
 	conflict.holder = (struct record){ .user = user,
 					   .timestamp = now,
 					   .message = message,
-					   .host = fs->host,
+					   .host = who->fs->host,
 					   .pid = pid };
-	caller_get(req, "renamed", &who);
-	return refuse(fs, path, &who, &conflict);
+	return refuse(who, path, &conflict);
 }
 
-void gate_note(fuse_req_t req, const char *event, const char *path)
+void gate_note(const struct caller *who, const char *event, const char *path)
 {
-	struct caller who;
-
-	caller_get(req, event, &who);
-	history_append(&camfs_of(req)->history, event, path, &who.record, NULL);
+	history_append(&who->fs->history, event, path, &who->record, NULL);
 }
 
 /* ---- what the registry has to tell ---- */

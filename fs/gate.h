@@ -8,6 +8,8 @@
  *			operation, gate_leave()
  *	an attribute	gate_check()
  *
+ * Each is told who is asking: caller_get(), once per request.
+ *
  * What returns int returns 0 or the -errno to reply: -EBUSY if another owner
  * has it, logged and in the history; -ETIMEDOUT, logged; -EINTR; -ESTALE if
  * the name now leads elsewhere, and then the kernel looks and asks again; or
@@ -16,6 +18,7 @@
 #ifndef FS_GATE_H
 #define FS_GATE_H
 
+#include "fs/caller.h"
 #include "fs/camfs.h"
 
 /* What a handle that can write has. */
@@ -28,8 +31,10 @@ struct grant {
 
 /* For a handle on a known file, or on a name about to be created. A file that
  * is deleted, but open somewhere, has no name: nothing is granted, or refused. */
-int gate_open(fuse_req_t req, struct inode *inode, struct grant *ret_grant);
-int gate_create(fuse_req_t req, const char *path, struct grant *ret_grant);
+int gate_open(const struct caller *who, struct inode *inode,
+	      struct grant *ret_grant);
+int gate_create(const struct caller *who, const char *path,
+		struct grant *ret_grant);
 
 /* Gives it back; `flushed`: it was counted as such; `written`: the document
  * was changed through it, which goes into the history with the last handle. */
@@ -51,35 +56,35 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	      struct gate_name *ret_name);
 void gate_name_release(struct gate_name *n);
 
-/* Takes the documents among the names, and the folders with all below them.
- * `verb`: "renamed", "deleted". */
-int gate_enter(fuse_req_t req, struct gate_name *names, size_t n,
-	       const char *verb);
+/* Takes the documents among the names, and the folders with all below them. */
+int gate_enter(const struct caller *who, struct gate_name *names, size_t n);
 
 /* It is done, with this result (0 or -errno): each name that changed now
  * exists or not, and was `written` or not. */
-void gate_leave(fuse_req_t req, struct gate_name *n, int result, bool exists,
-		bool written);
+void gate_leave(const struct caller *who, struct gate_name *n, int result,
+		bool exists, bool written);
 
 /* Whether another has a name, taking nothing. */
-int gate_check_name(fuse_req_t req, struct gate_name *n, const char *verb);
+int gate_check_name(const struct caller *who, struct gate_name *n);
 
 /* The same for a file's attributes, which its owner may also change right
  * after he closed it. */
-int gate_check(fuse_req_t req, struct inode *inode, const char *verb);
+int gate_check(const struct caller *who, struct inode *inode);
 
 /* A folder was renamed, or removed: what its owner has below follows, or ends. */
-void gate_folder_moved(fuse_req_t req, const char *from, const char *to);
-void gate_folder_gone(fuse_req_t req, const char *path);
+void gate_folder_moved(const struct caller *who, const char *from,
+		       const char *to);
+void gate_folder_gone(const struct caller *who, const char *path);
 
 /* Whether another user can write to a file that is to become `path`. */
-int gate_check_writers(fuse_req_t req, struct inode *inode, const char *path);
+int gate_check_writers(const struct caller *who, struct inode *inode,
+		       const char *path);
 
 /* For events of the registry. */
 void gate_on_event(void *camfs, const struct registry_event *event);
 
 /* Says that something was deleted or renamed, by whom. */
-void gate_note(fuse_req_t req, const char *event, const char *path);
+void gate_note(const struct caller *who, const char *event, const char *path);
 
 #define _cleanup_name_ __attribute__((cleanup(gate_name_release)))
 

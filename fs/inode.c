@@ -274,6 +274,15 @@ void inodes_moved(struct inodes *t, struct inode *dir, const char *name,
 		set_name(t, from, to_dir, to_dir ? strdup(to_name) : NULL);
 }
 
+void inodes_for_each(struct inodes *t,
+		     void (*use)(void *arg, struct inode *inode), void *arg)
+{
+	LOCK_SCOPE(&t->mutex);
+	for (size_t i = 0; i < t->by_id.n_slots; i++)
+		for (struct hash_node *n = t->by_id.slots[i]; n; n = n->next)
+			use(arg, container_of(n, struct inode, by_id));
+}
+
 void inodes_with_path(struct inodes *t, const char *path,
 		      void (*use)(void *arg, struct inode *inode), void *arg)
 {

@@ -106,6 +106,10 @@ void inodes_moved(struct inodes *t, struct inode *dir, const char *name,
  * heap. NULL with -ESTALE in ret_error if it has none any more. */
 char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error);
 
+/* All there are. `use` is called under the mutex. */
+void inodes_for_each(struct inodes *t,
+		     void (*use)(void *arg, struct inode *inode), void *arg);
+
 /* The inode last known under a path, or NULL. Only to look at its open files:
  * it may be gone in the next moment. `use` is called under the mutex. */
 void inodes_with_path(struct inodes *t, const char *path,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "fs/camfs.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
+#include "fs/file.h"
 #include "fs/gate.h"
 #include "fs/log.h"
 #include "fs/mapped.h"
@@ -24,7 +26,7 @@
 /* Each open that waits for the file lock, or for another's checkin, keeps a
  * thread; reads must go on meanwhile. */
 #define MAX_THREADS 1000
-#define IDLE_THREADS 8
+#define IDLE_THREADS 4
 
 static void no_ready(void *unused)
 {
@@ -40,6 +42,38 @@ void mount_options_init(struct mount_options *o)
 	};
 }
 
+/* ---- signals that ask us to stop ---- */
+
+static sigset_t stop_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+/* They stay pending in all threads, which are made after this, until somebody
+ * looks or waits for them. */
+static void block_signals(void)
+{
+	sigset_t set = stop_signals();
+
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static bool is_told_to_stop(void *unused)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
+	       sigismember(&pending, SIGHUP);
+}
+
 /* ---- what stands behind the operations ---- */
 
 static int open_registry(struct camfs *fs)
@@ -53,14 +87,16 @@ static int open_registry(struct camfs *fs)
 		.on_event_arg = fs,
 	};
 	struct wait w = wait_for_ms(fs->options->lock_timeout);
-	int r = registry_open(&fs->registry, &options, &w);
+	int r;
 
+	w.interrupted = is_told_to_stop;
+	r = registry_open(&fs->registry, &options, &w);
 	if (r == -ETIMEDOUT)
 		log_error("cannot read the records: another program has held "
 			  "the file lock '%s.lock' for more than %u ms; see "
 			  "who with fuser(1)",
 			  fs->share.locks_name, fs->options->lock_timeout);
-	else if (r < 0)
+	else if (r < 0 && r != -EINTR)
 		log_error("cannot read the records in '%s' of '%s': %s",
 			  fs->share.locks_name, fs->options->share,
 			  strerror(-r));
@@ -112,6 +148,7 @@ static void camfs_close(struct camfs *fs)
 	registry_close(fs->registry);
 	ctldir_free(fs->ctldir);
 	users_free(fs->users);
+	file_free_all(fs);
 	inodes_release(&fs->inodes);
 	history_release(&fs->history);
 	share_close(&fs->share);
@@ -175,41 +212,58 @@ static int open_session(struct camfs *fs)
 	return 0;
 }
 
-/* Told to stop, we let the mount go at once, but serve what is open until it
- * is closed: the loop ends when the kernel gives up the last of it. */
-static void *await_signal(void *arg)
+/* ---- stopping ---- */
+
+struct stopper {
+	struct camfs *fs;
+	pthread_t thread;
+	atomic_bool over; /* the mount is gone: nothing to stop */
+};
+
+/* Returns the signal, or 0 when the mount is gone. */
+static int await_signal(struct stopper *s)
 {
-	struct camfs *fs = arg;
-	sigset_t set;
+	sigset_t set = stop_signals();
 	int sig;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
 	sigwait(&set, &sig);
+	return s->over ? 0 : sig;
+}
+
+/* Told to stop, we let the mount go at once, but serve what is open until it
+ * is closed: the loop ends when the kernel gives up the last of it. */
+static void *stop(void *arg)
+{
+	struct stopper *s = arg;
+	const char *mountpoint = s->fs->options->mountpoint;
+	int sig = await_signal(s);
+
+	if (!sig)
+		return NULL;
 	log_info("signal %d: unmounting '%s'; files that are open stay usable "
 		 "until they are closed",
-		 sig, fs->options->mountpoint);
-	mountpoint_detach(fs->options->mountpoint);
-	sigwait(&set, &sig);
+		 sig, mountpoint);
+	mountpoint_detach(mountpoint);
+	sig = await_signal(s);
+	if (!sig)
+		return NULL;
 	log_warning("signal %d again: ending at once", sig);
-	fuse_session_exit(fs->session);
+	fuse_session_exit(s->fs->session);
 	return NULL;
 }
 
-/* All threads are made after this and leave these signals to one. */
-static int start_signal_thread(struct camfs *fs, pthread_t *ret_thread)
+/* Only once it is mounted: before, there is nothing of ours to detach. */
+static int start_stopper(struct stopper *s, struct camfs *fs)
 {
-	sigset_t set;
+	s->fs = fs;
+	return -pthread_create(&s->thread, NULL, stop, s);
+}
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return -pthread_create(ret_thread, NULL, await_signal, fs);
+static void end_stopper(struct stopper *s)
+{
+	s->over = true;
+	pthread_kill(s->thread, SIGTERM);
+	pthread_join(s->thread, NULL);
 }
 
 static int serve(struct camfs *fs)
@@ -236,10 +290,26 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int mount_and_serve(struct camfs *fs)
+{
+	struct stopper stopper = {};
+	int r = open_session(fs);
+
+	if (r < 0)
+		return r;
+	r = start_stopper(&stopper, fs);
+	if (r == 0) {
+		r = serve(fs);
+		end_stopper(&stopper);
+	}
+	fuse_session_unmount(fs->session);
+	fuse_session_destroy(fs->session);
+	return r;
+}
+
 int mount_run(const struct mount_options *o)
 {
 	struct camfs fs = {};
-	pthread_t signals;
 	int r = mountpoint_prepare(o);
 
 	if (r < 0)
@@ -247,20 +317,15 @@ int mount_run(const struct mount_options *o)
 	umask(0);
 	raise_descriptor_limit();
 	creds_init();
-	r = start_signal_thread(&fs, &signals);
-	if (r < 0)
-		return r;
+	block_signals();
 	r = camfs_open(&fs, o);
+	if (r == 0 && is_told_to_stop(NULL))
+		r = -EINTR;
 	if (r == 0)
-		r = open_session(&fs);
-	if (r == 0) {
-		r = serve(&fs);
-		fuse_session_unmount(fs.session);
-	}
-	pthread_cancel(signals);
-	pthread_join(signals, NULL);
-	if (fs.session)
-		fuse_session_destroy(fs.session);
+		r = mount_and_serve(&fs);
+	else if (r == -EINTR)
+		log_warning("told to stop before '%s' was mounted",
+			    o->mountpoint);
 	camfs_close(&fs);
 	return r;
 }

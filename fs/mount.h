@@ -33,7 +33,8 @@ void mount_options_init(struct mount_options *o);
 
 /* Mounts and serves in the calling process until the mount is gone or SIGTERM,
  * SIGINT or SIGHUP asks for it. What goes wrong is told by fs/log.h. Returns
- * 0, or -errno if it never was mounted or ended in error. */
+ * 0, or -errno if it never was mounted (-EINTR: it was asked to end before) or
+ * ended in error. */
 int mount_run(const struct mount_options *o);
 
 #endif

@@ -114,11 +114,13 @@ static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 static int pass_gate(fuse_req_t req, struct inode *inode, int valid,
 		     const struct fuse_file_info *fi, struct grant *ret_grant)
 {
+	struct caller who;
+
 	if (fi && file_flags_write(file_of(fi)->flags))
 		return 0;
-	if (valid & FUSE_SET_ATTR_SIZE)
-		return gate_open(req, inode, ret_grant);
-	return gate_check(req, inode, "attributes changed");
+	caller_get(req, "changed", &who);
+	return valid & FUSE_SET_ATTR_SIZE ? gate_open(&who, inode, ret_grant)
+					  : gate_check(&who, inode);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
@@ -269,12 +271,13 @@ static void reply_change(fuse_req_t req, fuse_ino_t ino, const char *name,
 {
 	char path[PROC_PATH_SIZE];
 	_cleanup_close_ int fd = open_for_xattr(req, ino, path);
+	struct caller who;
 	int r;
 
 	if (fd < 0)
 		return;
-	r = gate_check(req, inodes_find(&camfs_of(req)->inodes, ino),
-		       "attributes changed");
+	caller_get(req, "changed", &who);
+	r = gate_check(&who, inodes_find(&camfs_of(req)->inodes, ino));
 	if (r == 0)
 		r = change_xattr(req, path, name, value, size, flags);
 	fuse_reply_err(req, -r);

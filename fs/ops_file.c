@@ -69,8 +69,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	inode = ops_inode(req, ino);
 	if (!inode)
 		return;
-	if (file_flags_write(fi->flags))
-		r = gate_open(req, inode, &grant);
+	if (file_flags_write(fi->flags)) {
+		struct caller who;
+
+		caller_get(req, "opened for writing", &who);
+		r = gate_open(&who, inode, &grant);
+	}
 	if (r == 0)
 		r = open_file(req, inode, &grant, fi);
 	gate_close(camfs_of(req), &grant, false, false); /* if it is left */
@@ -136,13 +140,15 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	_cleanup_free_ char *path = NULL;
 	struct fuse_entry_param entry;
 	struct grant grant = {};
+	struct caller who;
 	int r;
 
 	if (!dir)
 		return;
+	caller_get(req, "opened for writing", &who);
 	r = ops_check_name(fs, dir, name, true);
 	if (r == 0 && (path = inodes_path_of(&fs->inodes, dir, name, &r)))
-		r = gate_create(req, path, &grant);
+		r = gate_create(&who, path, &grant);
 	if (r == 0)
 		r = create_file(req, dir, name, mode, &grant, fi, &entry);
 	gate_close(fs, &grant, false, r == 0); /* if it is left */
@@ -190,15 +196,16 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct open_file *file;
-	int r;
+	int r = 0;
 
 	if (ctldir_owns(ino)) {
 		fuse_reply_err(req, 0);
 		return;
 	}
 	file = file_of(fi);
-	/* close() is where NFS and full disks report late errors */
-	r = close(dup(file->use.fd)) < 0 ? errno : 0;
+	/* close() is where a network share reports late errors */
+	if (camfs_of(req)->share.is_network && close(dup(file->use.fd)) < 0)
+		r = errno;
 	file_set_flushed(camfs_of(req), file, true);
 	fuse_reply_err(req, r);
 }

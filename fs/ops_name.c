@@ -133,17 +133,19 @@ static void make(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	_cleanup_name_ struct gate_name n = {};
 	struct inode *dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, true, &dir);
+	struct caller who;
 	int r;
 
 	if (dirfd < 0)
 		return;
+	caller_get(req, "created", &who);
 	r = gate_name(camfs_of(req), dir, dirfd, name, &n);
 	if (r == 0)
-		r = S_ISREG(node->mode) ? gate_enter(req, &n, 1, "created")
-					: gate_check_name(req, &n, "created");
+		r = S_ISREG(node->mode) ? gate_enter(&who, &n, 1)
+					: gate_check_name(&who, &n);
 	if (r == 0)
 		r = make_node(req, dirfd, name, node);
-	gate_leave(req, &n, r, true, true);
+	gate_leave(&who, &n, r, true, true);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -192,6 +194,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	struct inode *inode = ops_inode(req, ino), *dir = NULL;
 	_cleanup_name_ struct gate_name n = {};
 	_cleanup_close_ int dirfd = -1, fd = -1;
+	struct caller who;
 	int r;
 
 	if (!inode)
@@ -199,11 +202,12 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	dirfd = open_dir(req, dir_ino, name, true, &dir);
 	if (dirfd < 0)
 		return;
+	caller_get(req, "linked", &who);
 	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
-		r = gate_check(req, inode, "linked");
+		r = gate_check(&who, inode);
 	if (r == 0)
-		r = gate_check_name(req, &n, "linked");
+		r = gate_check_name(&who, &n);
 	if (r == 0)
 		r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
@@ -234,22 +238,24 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	_cleanup_name_ struct gate_name n = {};
 	struct inode *dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
+	struct caller who;
 	int r;
 
 	if (dirfd < 0)
 		return;
+	caller_get(req, "deleted", &who);
 	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
-		r = gate_enter(req, &n, 1, "deleted");
+		r = gate_enter(&who, &n, 1);
 	if (r == 0)
 		r = unlink_as_caller(req, dirfd, name, 0);
 	if (r == 0) {
 		forget_name(fs, &n);
 		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
 		if (n.document)
-			gate_note(req, HISTORY_DELETED, n.path);
+			gate_note(&who, HISTORY_DELETED, n.path);
 	}
-	gate_leave(req, &n, r, false, false);
+	gate_leave(&who, &n, r, false, false);
 	fuse_reply_err(req, -r);
 }
 
@@ -259,18 +265,20 @@ void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	_cleanup_name_ struct gate_name n = {};
 	struct inode *dir = NULL;
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
+	struct caller who;
 	int r;
 
 	if (dirfd < 0)
 		return;
+	caller_get(req, "deleted", &who);
 	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
-		r = gate_check_name(req, &n, "deleted");
+		r = gate_check_name(&who, &n);
 	if (r == 0)
 		r = unlink_as_caller(req, dirfd, name, AT_REMOVEDIR);
 	if (r == 0) {
 		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
-		gate_folder_gone(req, n.path);
+		gate_folder_gone(&who, n.path);
 	}
 	fuse_reply_err(req, -r);
 }
@@ -299,20 +307,20 @@ static void follow_name(struct camfs *fs, struct inode *inode,
 
 /* What follows from a rename that was done. Moving a file onto another name of
  * the same file does nothing, and is not one. */
-static void renamed(fuse_req_t req, const struct gate_name *from,
+static void renamed(const struct caller *who, const struct gate_name *from,
 		    const struct gate_name *to, bool exchange)
 {
-	struct camfs *fs = camfs_of(req);
+	struct camfs *fs = who->fs;
 
 	if (to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
 	    from->st.st_dev == to->st.st_dev)
 		return;
 	if (S_ISDIR(from->st.st_mode))
-		gate_folder_moved(req, from->path, to->path);
+		gate_folder_moved(who, from->path, to->path);
 	else
 		follow_name(fs, from->inode, to);
 	if (exchange && S_ISDIR(to->st.st_mode))
-		gate_folder_moved(req, to->path, from->path);
+		gate_folder_moved(who, to->path, from->path);
 	else if (exchange)
 		follow_name(fs, to->inode, from);
 	else
@@ -320,15 +328,15 @@ static void renamed(fuse_req_t req, const struct gate_name *from,
 	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
 		     exchange);
 	if (from->document && to->document)
-		gate_note(req, HISTORY_RENAMED, from->path);
+		gate_note(who, HISTORY_RENAMED, from->path);
 }
 
 /* A temp file another user can still write to must not become a document. */
-static int check_writers(fuse_req_t req, const struct gate_name *from,
+static int check_writers(const struct caller *who, const struct gate_name *from,
 			 const struct gate_name *to)
 {
 	return from->inode && S_ISREG(from->st.st_mode) && to->document
-		       ? gate_check_writers(req, from->inode, to->path)
+		       ? gate_check_writers(who, from->inode, to->path)
 		       : 0;
 }
 
@@ -341,6 +349,7 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
 	_cleanup_close_ int to_dirfd = -1;
 	bool exchange = flags & RENAME_EXCHANGE;
+	struct caller who;
 	int r;
 
 	if (dirfd < 0)
@@ -348,20 +357,21 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	to_dirfd = open_dir(req, to_ino, to_name, true, &to_dir);
 	if (to_dirfd < 0)
 		return;
+	caller_get(req, "renamed", &who);
 	r = gate_name(fs, dir, dirfd, name, &n[0]);
 	if (r == 0)
 		r = gate_name(fs, to_dir, to_dirfd, to_name, &n[1]);
 	if (r == 0)
-		r = gate_enter(req, n, 2, "renamed");
+		r = gate_enter(&who, n, 2);
 	if (r == 0)
-		r = check_writers(req, &n[0], &n[1]);
+		r = check_writers(&who, &n[0], &n[1]);
 	if (r == 0)
 		r = rename_as_caller(req, dirfd, name, to_dirfd, to_name,
 				     flags);
 	if (r == 0)
-		renamed(req, &n[0], &n[1], exchange);
-	gate_leave(req, &n[0], r, exchange, exchange);
-	gate_leave(req, &n[1], r, true, true);
+		renamed(&who, &n[0], &n[1], exchange);
+	gate_leave(&who, &n[0], r, exchange, exchange);
+	gate_leave(&who, &n[1], r, true, true);
 	gate_name_release(&n[0]);
 	gate_name_release(&n[1]);
 	fuse_reply_err(req, -r);

@@ -159,6 +159,7 @@ static void another_owner_is_told_who_has_it(void)
 	/* and through the same one the same */
 	CHECK_NUMBER(checkout(a, "p", "alice"), REGISTRY_RECORDED);
 	checkin(a, "p");
+	WAIT_FOR(!is_recorded("p"));
 	CHECK_NUMBER(checkout(b, "p", "bob"), REGISTRY_RECORDED);
 	registry_close(a);
 	CHECK(is_recorded("p"));
@@ -253,7 +254,7 @@ static void records_follow_their_folder(void)
 	CHECK(is_recorded("jobs2/c"));
 	CHECK_NUMBER(checkout(r, "done/a", "bob"), REGISTRY_HELD);
 	checkin(r, "done/a");
-	CHECK(!is_recorded("done/a"));
+	WAIT_FOR(!is_recorded("done/a"));
 	registry_close(r);
 }
 
