@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,29 @@ static void set_caps(const struct __user_cap_data_struct *caps)
 	syscall(SYS_capset, &header, caps);
 }
 
+/* What the daemon needs: to act as anybody (the file system's capabilities,
+ * SETUID, SETGID), to open by handle (DAC_READ_SEARCH), to mount, unmount and
+ * use kernel passthrough (SYS_ADMIN), and to take leases. */
+static const int needed[] = {
+	CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+	CAP_FSETID, CAP_SETGID,	      CAP_SETUID,	   CAP_SYS_ADMIN,
+	CAP_MKNOD,  CAP_LEASE,	      CAP_SETFCAP,	   CAP_SYS_RESOURCE,
+};
+
+static void keep_needed(struct __user_cap_data_struct *caps)
+{
+	struct __user_cap_data_struct kept[CAPS_WORDS] = {};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		int word = CAP_TO_INDEX(needed[i]);
+		unsigned bit = CAP_TO_MASK(needed[i]);
+
+		kept[word].permitted |= caps[word].permitted & bit;
+		kept[word].effective |= caps[word].effective & bit;
+	}
+	memcpy(caps, kept, sizeof(kept));
+}
+
 static void remove_cap(struct __user_cap_data_struct *caps, int cap)
 {
 	caps[CAP_TO_INDEX(cap)].effective &= ~CAP_TO_MASK(cap);
@@ -48,6 +72,7 @@ void creds_init(void)
 		is_root = false;
 		return;
 	}
+	keep_needed(all_caps);
 	for (int i = 0; i < CAPS_WORDS; i++)
 		few_caps[i] = all_caps[i];
 	remove_cap(few_caps, CAP_FSETID);

@@ -229,6 +229,19 @@ struct inode *inodes_add(struct inodes *t, struct inode *parent,
 	return inode;
 }
 
+struct inode *inodes_again(struct inodes *t, uint64_t id, bool parent)
+{
+	struct inode *inode;
+
+	LOCK_SCOPE(&t->mutex);
+	inode = find_id(t, id);
+	if (inode && parent && inode->id != ROOT_ID)
+		inode = inode->parent;
+	if (inode)
+		inode->nlookup++;
+	return inode;
+}
+
 void inodes_forget(struct inodes *t, uint64_t id, uint64_t n)
 {
 	struct inode *inode;

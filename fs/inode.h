@@ -94,6 +94,10 @@ int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found);
 struct inode *inodes_add(struct inodes *t, struct inode *parent,
 			 const char *name, struct found *found);
 
+/* One more lookup of a known inode; of its parent, if `parent` (the root's is
+ * the root). Returns it, or NULL if it is not known any more. */
+struct inode *inodes_again(struct inodes *t, uint64_t id, bool parent);
+
 /* The kernel forgot n lookups; the inode may be gone afterwards. */
 void inodes_forget(struct inodes *t, uint64_t id, uint64_t n);
 

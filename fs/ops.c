@@ -120,6 +120,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
 	want(conn, FUSE_CAP_DONT_MASK);
 	want(conn, FUSE_CAP_POSIX_ACL);
+	want(conn, FUSE_CAP_EXPORT_SUPPORT);
 	/* Splicing makes and closes a pipe for each request when its size can't
 	 * be raised, for which we gave up CAP_SYS_RESOURCE. */
 	unwant(conn, FUSE_CAP_SPLICE_READ);

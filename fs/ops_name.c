@@ -28,6 +28,32 @@ static void reply_missing(fuse_req_t req)
 	fuse_reply_entry(req, &none);
 }
 
+/* "." and ".." are looked up for an NFS client that comes back with a handle
+ * the kernel has forgotten the path of. */
+static void lookup_known(fuse_req_t req, fuse_ino_t ino, bool parent)
+{
+	struct camfs *fs = camfs_of(req);
+	struct inode *inode = inodes_again(&fs->inodes, ino, parent);
+	_cleanup_close_ int fd = -1;
+	struct fuse_entry_param entry = {
+		.entry_timeout = fs->options->cache_seconds};
+
+	if (!inode) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	entry.ino = inode->id;
+	fd = inodes_open(&fs->inodes, inode);
+	if (fd < 0 || fstat(fd, &entry.attr) < 0) {
+		inodes_forget(&fs->inodes, entry.ino, 1);
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	entry.attr_timeout = ops_cache_seconds(fs, &entry.attr);
+	if (fuse_reply_entry(req, &entry) < 0)
+		inodes_forget(&fs->inodes, entry.ino, 1);
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 {
 	struct camfs *fs = camfs_of(req);
@@ -40,6 +66,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	if (ctldir_owns(dir_ino) ||
 	    (dir_ino == FUSE_ROOT_ID && !strcmp(name, CTL_NAME))) {
 		ctldir_lookup(req, dir_ino, name);
+		return;
+	}
+	if (!strcmp(name, ".") || !strcmp(name, "..")) {
+		lookup_known(req, dir_ino, name[1]);
 		return;
 	}
 	dir = ops_inode(req, dir_ino);
