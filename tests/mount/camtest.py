@@ -133,8 +133,14 @@ class Share(type(Path())):
         return [line for line in map(json.loads, lines)
                 if event in (None, line["event"]) and path in (None, line["path"])]
 
-    def write_records(self, records):
-        """As a Python tool does that already holds the file lock."""
+    def write_records(self, records, locked=False):
+        """As a Python tool does, which may already hold the file lock."""
+        if not locked:
+            self.state.mkdir(exist_ok=True)
+            with open(str(self.locks_json) + ".lock", "ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.write_records(records, locked=True)
+            return
         with open(self.locks_json, "w", encoding="utf-8") as file:
             json.dump(records, file, indent=4)
 
