@@ -13,7 +13,7 @@
 
 /* Another mount's checkin may be as late as ours, and we can't see whether
  * its handles are flushed; this is how long we look again. */
-#define OTHER_MOUNT_GRACE_MS 40
+#define OTHER_MOUNT_GRACE_MS 100
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
 #define WAKE_MS 20 /* to see an interruption */
 #define SWEEP_MS 50 /* expiries are collected for so long */
@@ -686,37 +686,57 @@ static struct checkout *find_owned_below(struct checkouts *c,
 	return NULL;
 }
 
-static void rename_checkout(struct checkouts *c, struct checkout *co,
-			    const char *from, const char *to)
+static int rename_checkout(struct checkouts *c, struct checkout *co,
+			   const char *from, const char *to)
 {
 	char *path;
 
 	if (asprintf(&path, "%s%s", to, co->path + strlen(from)) < 0)
-		return; /* it is checked in under its old name */
+		return -ENOMEM; /* it is checked in under its old name */
 	hash_remove(&c->by_path, &co->node);
 	free(co->path);
 	co->path = path;
 	hash_insert(&c->by_path, &co->node, hash_string(path)); /* has room */
+	return 0;
 }
 
+static void rename_below(struct checkouts *c, const char *from, const char *to,
+			 const struct record *want)
+{
+	struct checkout *co;
+
+	while ((co = find_owned_below(c, from, want)))
+		if (rename_checkout(c, co, from, to) < 0)
+			return;
+}
+
+/* No path on the share: where the first of two folders waits for the other. */
+#define NOWHERE "."
+
 void checkouts_move(struct checkouts *c, const char *from, const char *to,
-		    const struct record *want, const struct wait *w)
+		    bool exchange, const struct record *want,
+		    const struct wait *w)
 {
 	struct owner owner = { want->user, want->host, want->seat,
 			       registry_lease(c->registry) };
+
+	registry_move(c->registry, from, to, exchange, &owner, w);
+	LOCK_SCOPE(&c->mutex);
+	rename_below(c, from, exchange ? NOWHERE : to, want);
+	if (exchange) {
+		rename_below(c, to, from, want);
+		rename_below(c, NOWHERE, to, want);
+	}
+}
+
+void checkouts_folder_gone(struct checkouts *c, const char *folder,
+			   const struct record *want)
+{
 	struct checkout *co;
 
-	if (to)
-		registry_move(c->registry, from, to, &owner, w);
 	LOCK_SCOPE(&c->mutex);
-	while ((co = find_owned_below(c, from, want))) {
-		if (to)
-			rename_checkout(c, co, from, to);
-		else if (co->uses == 0)
-			end(c, co);
-		else
-			break;
-	}
+	while ((co = find_owned_below(c, folder, want)) && co->uses == 0)
+		end(c, co);
 }
 
 /* ---- opening and closing ---- */

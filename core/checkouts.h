@@ -91,9 +91,14 @@ void checkouts_scratch(struct checkouts *c, pid_t pid, const char *folder,
 		       int change);
 
 /* The folder `from` is now `to`: the owner's checkouts below it follow. With
- * `to` NULL the folder is gone, and no name below it is waited for. */
+ * `exchange`, `to` is now `from`, too. */
 void checkouts_move(struct checkouts *c, const char *from, const char *to,
-		    const struct record *owner, const struct wait *w);
+		    bool exchange, const struct record *owner,
+		    const struct wait *w);
+
+/* The folder is gone: no name below it is waited for. */
+void checkouts_folder_gone(struct checkouts *c, const char *folder,
+			   const struct record *owner);
 
 const char *checkout_path(const struct checkout *co);
 bool checkout_is_owned_by(const struct checkout *co, const struct record *want);

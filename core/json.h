@@ -8,8 +8,9 @@
  * this one only says where things are, and the registry moves the bytes.
  *
  * Accepted is what Python's json module reads (RFC 8259 plus NaN, Infinity
- * and -Infinity, and lone surrogates in \u escapes), nested at most
- * JSON_DEPTH deep. All else is -EBADMSG.
+ * and -Infinity, and lone surrogates in \u escapes), and also raw bytes that
+ * are not UTF-8, which are taken as they are; nested at most JSON_DEPTH deep.
+ * All else is -EBADMSG.
  *
  * Strings and file names: a file name is bytes, a JSON string is Unicode. As
  * Python's surrogateescape handler does (PEP 383), a byte that is not part of

@@ -15,6 +15,8 @@
 
 #define LEASES_DIR "leases"
 #define PUT_OFF_MS 1	    /* how long a checkin may wait for a leader */
+#define COMPANY_FOR (10 * NSEC_PER_SEC) /* after others' last rewrite */
+#define COMPANY_WAIT_MS 20  /* for the file lock; then the keeper goes on */
 #define QUIET_LOOKS 50	    /* of the keeper, before it sleeps for good */
 #define CLOSE_WAIT_MS 5000  /* for the last checkins */
 #define KEEPER_WAIT_MS 1000 /* one try of the keeper */
@@ -103,6 +105,9 @@ static int lead(struct registry *r, const struct wait *w)
 
 	pthread_mutex_lock(&r->mutex);
 	r->n_held = r->held.count;
+	if (r->changed_by_others)
+		r->company_until = clock_now() + COMPANY_FOR;
+	r->changed_by_others = false;
 	for (struct request *q = batch; q; q = q->next)
 		if (q->on_heap && q->result < 0)
 			err = q->result;
@@ -284,11 +289,13 @@ int registry_check(struct registry *r, const char *path, bool tree,
 }
 
 int registry_move(struct registry *r, const char *from, const char *to,
-		  const struct owner *owner, const struct wait *w)
+		  bool exchange, const struct owner *owner,
+		  const struct wait *w)
 {
 	struct request q = { .apply = request_move,
 			     .path = from,
 			     .to = to,
+			     .exchange = exchange,
 			     .owner = owner };
 
 	return submit(r, &q, w);
@@ -333,9 +340,12 @@ static void checkin_now(struct registry *r, const char *path)
 }
 
 /* Not done at once: the next request is likely to come soon, and takes it
- * along into the same rewrite. */
+ * along into the same rewrite. But while other mounts or tools are at work,
+ * somebody may be waiting for it who can't tell us so. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 {
+	struct wait w = wait_for_ms(COMPANY_WAIT_MS);
+
 	for (size_t i = 0; i < n; i++) {
 		struct request *q = new_checkin(paths[i]);
 
@@ -348,6 +358,9 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 		wake_keeper(r);
 		pthread_mutex_unlock(&r->mutex);
 	}
+	LOCK_SCOPE(&r->mutex);
+	if (r->queue && !r->busy && clock_now() < r->company_until)
+		lead_all(r, &w);
 }
 
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)

@@ -114,9 +114,11 @@ int registry_check(struct registry *r, const char *path, bool tree,
  * had. Any later request is judged after it. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n);
 
-/* The folder `from` is now `to`: the owner's records below it follow. */
+/* The folder `from` is now `to`: the owner's records below it follow. With
+ * `exchange`, `to` is now `from`, too. */
 int registry_move(struct registry *r, const char *from, const char *to,
-		  const struct owner *owner, const struct wait *w);
+		  bool exchange, const struct owner *owner,
+		  const struct wait *w);
 
 /* Removes whatever record is there, for an admin. ret_broken is what it was;
  * -ENOENT if there is none. */

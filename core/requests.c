@@ -416,37 +416,6 @@ int request_checkin(struct registry *r, struct request *q)
 	return found < 0 ? found : 0;
 }
 
-/* Gives one record the name it has after the folder was renamed. */
-static int move_record(struct registry *r, struct request *q, const char *path)
-{
-	_cleanup_free_ char *to = NULL, *text = NULL;
-	_cleanup_record_ struct record rec = {};
-	const char *old;
-	size_t len;
-	int err;
-
-	if (asprintf(&to, "%s%s", q->to, path + strlen(q->path)) < 0) {
-		to = NULL;
-		return -ENOMEM;
-	}
-	old = store_find(&r->store, path, &len);
-	if (!old || record_parse(&rec, old, len) < 0 ||
-	    !record_owned_by(&rec, q->owner))
-		return 0;
-	text = strndup(old, len);
-	if (!text)
-		return -ENOMEM;
-	err = requests_is_ours(r, &rec) ? note_gain(q, to, text, len) : 0;
-	if (err == 0)
-		err = store_put(&r->store, to, text, len);
-	if (err < 0)
-		return err;
-	store_remove(&r->store, path);
-	held_remove(r, path);
-	q->edited = true;
-	return 0;
-}
-
 /* The paths below a folder, each with a NUL behind it. They are copied out
  * first, because moving one changes the list. */
 static int list_below(struct registry *r, const char *folder,
@@ -462,14 +431,72 @@ static int list_below(struct registry *r, const char *folder,
 	return err;
 }
 
-int request_move(struct registry *r, struct request *q)
+/* Takes one of the owner's records out; its new path and its text are added to
+ * `moved`, each with a NUL behind it. */
+static int take_out(struct registry *r, struct request *q, const char *path,
+		    const char *from, const char *to, struct buffer *moved)
+{
+	_cleanup_record_ struct record rec = {};
+	const char *text;
+	size_t len;
+
+	text = store_find(&r->store, path, &len);
+	if (!text || record_parse(&rec, text, len) < 0 ||
+	    !record_owned_by(&rec, q->owner))
+		return 0;
+	if (buffer_append_string(moved, to) < 0 ||
+	    buffer_append(moved, path + strlen(from),
+			  strlen(path + strlen(from)) + 1) < 0 ||
+	    buffer_append(moved, text, len) < 0 ||
+	    buffer_append(moved, "", 1) < 0)
+		return -ENOMEM;
+	store_remove(&r->store, path);
+	held_remove(r, path);
+	q->edited = true;
+	return 0;
+}
+
+static int take_out_below(struct registry *r, struct request *q,
+			  const char *from, const char *to,
+			  struct buffer *moved)
 {
 	_cleanup_buffer_ struct buffer paths = {};
-	int err = list_below(r, q->path, &paths);
+	int err = list_below(r, from, &paths);
 
 	for (size_t at = 0; err == 0 && at < paths.len;
 	     at += strlen(paths.data + at) + 1)
-		err = move_record(r, q, paths.data + at);
+		err = take_out(r, q, paths.data + at, from, to, moved);
+	return err;
+}
+
+static int put_back(struct registry *r, struct request *q, const char *path,
+		    const char *text)
+{
+	_cleanup_record_ struct record rec = {};
+	size_t len = strlen(text);
+	int err = record_parse(&rec, text, len);
+
+	if (err == 0 && requests_is_ours(r, &rec))
+		err = note_gain(q, path, text, len);
+	return err == 0 ? store_put(&r->store, path, text, len) : err;
+}
+
+/* All are taken out before the first is put back: of two folders that change
+ * places, one's records may go where the other's are. */
+int request_move(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer moved = {};
+	int err = take_out_below(r, q, q->path, q->to, &moved);
+
+	if (err == 0 && q->exchange)
+		err = take_out_below(r, q, q->to, q->path, &moved);
+	for (size_t at = 0; err == 0 && at < moved.len;) {
+		const char *path = moved.data + at;
+		const char *text = path + strlen(path) + 1;
+
+		err = put_back(r, q, path, text);
+		at += strlen(path) + strlen(text) + 2;
+	}
 	return err;
 }
 
@@ -543,6 +570,7 @@ void requests_run(struct registry *r, struct request *batch)
 	}
 	if (err == STORE_MENDED)
 		note_event(r, REGISTRY_MENDED, r->store.damaged_name, NULL);
+	r->changed_by_others |= err != 0;
 	if (err != 0 || r->owes)
 		edited = reassert_all(r);
 	edited |= apply_all(r, batch);

@@ -36,6 +36,7 @@ struct request {
 	int (*apply)(struct registry *r, struct request *q);
 	const char *path; /* all but request_checkout() */
 	const char *to;	  /* request_move() */
+	bool exchange;	  /* request_move(): and the other way round */
 	struct registry_claim *claims;
 	size_t n_claims;
 	const struct record *want;
@@ -77,6 +78,7 @@ struct registry {
 		KEEPER_SLEEPS,	/* and of anything that is held */
 	} keeper;		/* under mutex */
 	unsigned quiet;		/* under mutex: looks without a checkin */
+	uint64_t company_until; /* under mutex: see registry_checkin() */
 	pthread_t keeper_thread;
 
 	struct filelock filelock;  /* of the baton's holder */
@@ -85,6 +87,7 @@ struct registry {
 	struct hash held;	   /* of the baton's holder */
 	bool owes;		   /* of the baton's holder: held may be more
 				      than what locks.json says */
+	bool changed_by_others;	   /* of the baton's holder: since it was unset */
 	struct event_note *events; /* of the baton's holder */
 };
 

@@ -271,20 +271,39 @@ void file_retarget(struct camfs *fs, struct inode *inode,
 	}
 }
 
-bool file_has_other_writer(struct camfs *fs, struct inode *inode, uid_t uid,
-			   uid_t *ret_uid, pid_t *ret_pid)
+struct other_writer {
+	struct camfs *fs;
+	uid_t uid; /* not he */
+	const struct open_file *found;
+	struct grant grant; /* of it, if it was found */
+};
+
+static void look_for_writer(void *arg, struct inode *inode)
 {
-	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
+	struct other_writer *other = arg;
+
+	LOCK_SCOPE(inode_stripe(&other->fs->inodes, inode));
 	for (struct inode_use *u = inode->uses; u; u = u->next) {
 		const struct open_file *f = file_of_use(u);
 
-		if (!can_write(f) || f->grant.uid == uid)
+		if (!can_write(f) || f->grant.uid == other->uid)
 			continue;
-		*ret_uid = f->grant.uid;
-		*ret_pid = f->grant.pid;
-		return true;
+		other->found = f;
+		other->grant = f->grant;
 	}
-	return false;
+}
+
+bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
+			   uid_t *ret_uid, pid_t *ret_pid)
+{
+	struct other_writer other = { .fs = fs, .uid = uid };
+
+	inodes_with_file(&fs->inodes, st, look_for_writer, &other);
+	if (!other.found)
+		return false;
+	*ret_uid = other.grant.uid;
+	*ret_pid = other.grant.pid;
+	return true;
 }
 
 /* The oldest handle that can write, copied out from under the mutexes. */

@@ -62,9 +62,9 @@ void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed);
 void file_retarget(struct camfs *fs, struct inode *inode,
 		   struct checkout *checkout, const char *folder);
 
-/* Whether another user can write to the inode through a handle; then the
- * handle's user and process are set. */
-bool file_has_other_writer(struct camfs *fs, struct inode *inode, uid_t uid,
+/* Whether another user can write to a file through a handle, whatever name it
+ * was opened by; then the handle's user and process are set. */
+bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 			   uid_t *ret_uid, pid_t *ret_pid);
 
 /* Whether a path is open for writing through this mount, and nothing has been

@@ -114,8 +114,9 @@ static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
 	return true;
 }
 
-/* Asked after the path itself is taken: of two who take two names of one file
- * at the same time, one at least finds the other. */
+/* Asked before the path itself is taken, so that who is refused was never in
+ * the way of the one who has it; and after: of two who take two names of one
+ * file at the same time, one at least finds the other. */
 static int check_aliases(const struct caller *who, const struct stat *st,
 			 const char *path)
 {
@@ -174,16 +175,21 @@ static int grant_path(const struct caller *who, const char *path,
 		      const struct stat *st, struct grant *ret_grant)
 {
 	struct grant grant = { .uid = who->uid, .pid = who->process.pid };
-	int r;
+	bool document = is_document(who->fs, path, who->process.name);
+	int r = st ? check_aliases(who, st, path) : 0;
 
-	if (is_document(who->fs, path, who->process.name))
-		r = take_one(who, path, &grant.checkout);
-	else
-		r = grant_scratch(who->fs, path, &grant);
-	if (r == 0 && st && (r = check_aliases(who, st, path)) < 0)
-		gate_close(who->fs, &grant, false, false);
+	if (r < 0)
+		return r;
+	r = document ? take_one(who, path, &grant.checkout)
+		     : grant_scratch(who->fs, path, &grant);
+	if (r == 0 && st)
+		r = check_aliases(who, st, path);
+	if (r == 0 && st && document)
+		r = gate_check_writers(who, st, path);
 	if (r == 0)
 		*ret_grant = grant;
+	else
+		gate_close(who->fs, &grant, false, false);
 	return r;
 }
 
@@ -279,8 +285,20 @@ static int check_all_aliases(const struct caller *who, struct gate_name *names,
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (names[i].checkout)
+		if (names[i].document)
 			r = check_aliases(who, &names[i].st, names[i].path);
+	return r;
+}
+
+static int check_all_writers(const struct caller *who, struct gate_name *names,
+			     size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (names[i].document && S_ISREG(names[i].st.st_mode))
+			r = gate_check_writers(who, &names[i].st,
+					       names[i].path);
 	return r;
 }
 
@@ -310,10 +328,10 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	struct checkout_claim claims[MAX_NAMES];
 	size_t n_claims = claim_names(who, names, n, claims);
 	struct wait w = caller_wait(who);
-	int r;
+	int r = check_all_aliases(who, names, n);
 
-	if (n_claims == 0)
-		return 0;
+	if (r < 0 || n_claims == 0)
+		return r;
 	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
 			   &w, &conflict);
 	r = verdict(who,
@@ -324,7 +342,8 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	for (size_t i = n; i-- > 0;)
 		if (names[i].document)
 			names[i].checkout = claims[--n_claims].checkout;
-	return check_all_aliases(who, names, n);
+	r = check_all_aliases(who, names, n);
+	return r == 0 ? check_all_writers(who, names, n) : r;
 }
 
 void gate_leave(const struct caller *who, struct gate_name *n, int result,
@@ -352,7 +371,7 @@ static int check_path(const struct caller *who, const char *path,
 	int r;
 
 	if (!folder && !is_document(who->fs, path, who->process.name))
-		return 0;
+		return check_aliases(who, st, path);
 	r = checkouts_check(who->fs->checkouts, path, folder, after_close,
 			    &who->record, &w, &conflict);
 	r = verdict(who, path, r, &conflict);
@@ -376,30 +395,25 @@ int gate_check(const struct caller *who, struct inode *inode)
 	return r <= 0 ? r : check_path(who, path, &st, true);
 }
 
-static void move_folder(const struct caller *who, const char *from,
-			const char *to)
+void gate_folder_moved(const struct caller *who, const char *from,
+		       const char *to, bool exchange)
 {
 	struct wait w = caller_wait(who);
 
-	checkouts_move(who->fs->checkouts, from, to, &who->record, &w);
-}
-
-void gate_folder_moved(const struct caller *who, const char *from,
-		       const char *to)
-{
-	move_folder(who, from, to);
+	checkouts_move(who->fs->checkouts, from, to, exchange, &who->record,
+		       &w);
 }
 
 void gate_folder_gone(const struct caller *who, const char *path)
 {
-	move_folder(who, path, NULL);
+	checkouts_folder_gone(who->fs->checkouts, path, &who->record);
 }
 
-int gate_check_writers(const struct caller *who, struct inode *inode,
+int gate_check_writers(const struct caller *who, const struct stat *st,
 		       const char *path)
 {
 	char user[USER_NAME_SIZE], pid[16], now[TIMESTAMP_SIZE];
-	char message[] = "still writing the file that was to take its place";
+	char message[] = "still writing this file, opened by another name";
 	_cleanup_free_ char *copy = strdup(path);
 	struct registry_conflict conflict = { .path = copy };
 	uid_t uid = 0;
@@ -407,7 +421,7 @@ int gate_check_writers(const struct caller *who, struct inode *inode,
 
 	if (!copy)
 		return -ENOMEM;
-	if (!file_has_other_writer(who->fs, inode, who->uid, &uid, &process))
+	if (!file_has_other_writer(who->fs, st, who->uid, &uid, &process))
 		return 0;
 	users_name(who->fs->users, uid, user);
 	snprintf(pid, sizeof(pid), "%d", (int)process);

@@ -71,13 +71,14 @@ int gate_check_name(const struct caller *who, struct gate_name *n);
  * after he closed it. */
 int gate_check(const struct caller *who, struct inode *inode);
 
-/* A folder was renamed, or removed: what its owner has below follows, or ends. */
+/* A folder was renamed, or removed: what its owner has below follows, or ends.
+ * `exchange`: what was at `to` is now at `from`, and is a folder, too. */
 void gate_folder_moved(const struct caller *who, const char *from,
-		       const char *to);
+		       const char *to, bool exchange);
 void gate_folder_gone(const struct caller *who, const char *path);
 
-/* Whether another user can write to a file that is to become `path`. */
-int gate_check_writers(const struct caller *who, struct inode *inode,
+/* Whether another user can write to a file that is, or is to become, `path`. */
+int gate_check_writers(const struct caller *who, const struct stat *st,
 		       const char *path);
 
 /* For events of the registry. */

@@ -312,6 +312,20 @@ void inodes_with_path(struct inodes *t, const char *path,
 		use(arg, inode);
 }
 
+void inodes_with_file(struct inodes *t, const struct stat *st,
+		      void (*use)(void *arg, struct inode *inode), void *arg)
+{
+	LOCK_SCOPE(&t->mutex);
+	for (struct hash_node *n =
+		     hash_first(&t->by_file, hash_file(st->st_dev, st->st_ino));
+	     n; n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_file);
+
+		if (inode->dev == st->st_dev && inode->ino == st->st_ino)
+			use(arg, inode);
+	}
+}
+
 /* The length of the path with a slash behind each name; SIZE_MAX if a name on
  * the way is gone. */
 static size_t path_length(const struct inode *inode)

@@ -119,6 +119,10 @@ void inodes_for_each(struct inodes *t,
 void inodes_with_path(struct inodes *t, const char *path,
 		      void (*use)(void *arg, struct inode *inode), void *arg);
 
+/* The same for every inode known of a file, whatever its name. */
+void inodes_with_file(struct inodes *t, const struct stat *st,
+		      void (*use)(void *arg, struct inode *inode), void *arg);
+
 /* The path of a name in a folder. */
 char *inodes_path_of(struct inodes *t, struct inode *dir, const char *name,
 		     int *ret_error);

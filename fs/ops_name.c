@@ -335,6 +335,27 @@ static void follow_name(struct camfs *fs, struct inode *inode,
 			      n->checkout ? NULL : folder);
 }
 
+/* What `from` was is now `to`. */
+static void follow(const struct caller *who, const struct gate_name *from,
+		   const struct gate_name *to)
+{
+	if (S_ISDIR(from->st.st_mode))
+		gate_folder_moved(who, from->path, to->path, false);
+	else
+		follow_name(who->fs, from->inode, to);
+}
+
+static void follow_both(const struct caller *who, const struct gate_name *a,
+			const struct gate_name *b)
+{
+	if (S_ISDIR(a->st.st_mode) && S_ISDIR(b->st.st_mode)) {
+		gate_folder_moved(who, a->path, b->path, true);
+		return;
+	}
+	follow(who, a, b);
+	follow(who, b, a);
+}
+
 /* What follows from a rename that was done. Moving a file onto another name of
  * the same file does nothing, and is not one. */
 static void renamed(const struct caller *who, const struct gate_name *from,
@@ -345,16 +366,12 @@ static void renamed(const struct caller *who, const struct gate_name *from,
 	if (to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
 	    from->st.st_dev == to->st.st_dev)
 		return;
-	if (S_ISDIR(from->st.st_mode))
-		gate_folder_moved(who, from->path, to->path);
-	else
-		follow_name(fs, from->inode, to);
-	if (exchange && S_ISDIR(to->st.st_mode))
-		gate_folder_moved(who, to->path, from->path);
-	else if (exchange)
-		follow_name(fs, to->inode, from);
-	else
+	if (exchange) {
+		follow_both(who, from, to);
+	} else {
+		follow(who, from, to);
 		forget_name(fs, to);
+	}
 	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
 		     exchange);
 	if (from->document && to->document)
@@ -366,7 +383,7 @@ static int check_writers(const struct caller *who, const struct gate_name *from,
 			 const struct gate_name *to)
 {
 	return from->inode && S_ISREG(from->st.st_mode) && to->document
-		       ? gate_check_writers(who, from->inode, to->path)
+		       ? gate_check_writers(who, &from->st, to->path)
 		       : 0;
 }
 

@@ -248,7 +248,8 @@ static void records_follow_their_folder(void)
 	CHECK_NUMBER(checkout(r, "jobs/a", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs/sub/b", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs2/c", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_move(r, "jobs", "done", &alice, &w), 0);
+	CHECK_NUMBER(registry_move(r, "jobs", "done", false, &alice, &w),
+		     0);
 	CHECK(!is_recorded("jobs/a") && is_recorded("done/a"));
 	CHECK(!is_recorded("jobs/sub/b") && is_recorded("done/sub/b"));
 	CHECK(is_recorded("jobs2/c"));
@@ -256,6 +257,25 @@ static void records_follow_their_folder(void)
 	checkin(r, "done/a");
 	WAIT_FOR(!is_recorded("done/a"));
 	registry_close(r);
+}
+
+static void records_follow_two_folders_that_change_places(void)
+{
+	struct registry *r = open_registry();
+	struct wait w = wait_for_ms(DEADLINE_MS);
+	struct owner alice = { "alice", "cam-07", "", registry_lease(r) };
+
+	CHECK_NUMBER(checkout(r, "x/both", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(checkout(r, "x/a", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(checkout(r, "y/both", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(checkout(r, "y/sub/b", "alice"), REGISTRY_RECORDED);
+	CHECK_NUMBER(registry_move(r, "x", "y", true, &alice, &w), 0);
+	CHECK(is_recorded("x/both") && is_recorded("y/both"));
+	CHECK(is_recorded("y/a") && !is_recorded("x/a"));
+	CHECK(is_recorded("x/sub/b") && !is_recorded("y/sub/b"));
+	CHECK_NUMBER(checkout(r, "y/a", "bob"), REGISTRY_HELD);
+	registry_close(r);
+	CHECK_STRING(read_text("locks.json"), "{}");
 }
 
 static void a_claim_on_a_folder_keeps_others_from_all_below(void)
@@ -894,6 +914,7 @@ int main(void)
 	TEST(an_entry_that_is_no_record_holds_nothing);
 	TEST(close_leaves_an_empty_object_and_no_other_file);
 	TEST(records_follow_their_folder);
+	TEST(records_follow_two_folders_that_change_places);
 	TEST(a_claim_on_a_folder_keeps_others_from_all_below);
 	TEST(a_check_takes_nothing);
 	TEST(a_break_frees_the_path_and_says_whose_it_was);
