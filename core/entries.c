@@ -280,9 +280,11 @@ int entries_put(struct entries *e, const char *key, const char *value,
 static int index_member(struct entries *e, const struct json_member *m)
 {
 	_cleanup_free_ char *key = json_string_decode(m->key, m->key_len);
-	struct entry *entry = new_entry(key ? key : "");
+	struct entry *entry = NULL;
 	struct entry *old = NULL;
 
+	if (key || errno != ENOMEM)
+		entry = new_entry(key ? key : "");
 	if (!entry)
 		return -ENOMEM;
 	if (entry->key[0]) {

@@ -287,6 +287,7 @@ char *json_string_decode(const char *escaped, size_t len)
 	*out = '\0';
 	if (strlen(bytes) != (size_t)(out - bytes)) {
 		free(bytes);
+		errno = EINVAL;
 		return NULL;
 	}
 	return bytes;
@@ -294,8 +295,10 @@ char *json_string_decode(const char *escaped, size_t len)
 
 char *json_value_string(const char *value, size_t len)
 {
-	if (len < 2 || value[0] != '"')
+	if (len < 2 || value[0] != '"') {
+		errno = EBADMSG;
 		return NULL;
+	}
 	return json_string_decode(value + 1, len - 2);
 }
 

@@ -52,11 +52,11 @@ struct json_cursor {
 int json_object_begin(struct json_cursor *c, const char *text, size_t len);
 int json_object_next(struct json_cursor *c, struct json_member *ret_member);
 
-/* The bytes an escaped string stands for, on the heap, or NULL when memory is
- * short or the string holds a NUL, which no C string and no path can. */
+/* The bytes an escaped string stands for, on the heap, or NULL with errno:
+ * ENOMEM, or EINVAL if it holds a NUL, which no C string and no path can. */
 char *json_string_decode(const char *escaped, size_t len);
 
-/* The same for a whole value; NULL also if the value is not a string. */
+/* The same for a whole value; EBADMSG if that is not a string. */
 char *json_value_string(const char *value, size_t len);
 
 /* Appends bytes as a quoted, pure ASCII JSON string, escaped exactly as

@@ -41,8 +41,23 @@ static bool key_is(const struct json_member *m, const char *name)
 	return m->key_len == strlen(name) && !memcmp(m->key, name, m->key_len);
 }
 
+/* A field that can't be read is as good as missing; but nobody gets in because
+ * the holder's name is one of those. */
+static int read_field(const struct json_member *m, bool is_user,
+		      char **ret_value)
+{
+	char *value = json_value_string(m->value, m->value_len);
+
+	if (!value && errno == EINVAL && is_user)
+		value = strdup(RECORD_USER_UNKNOWN);
+	if (!value && errno == ENOMEM)
+		return -ENOMEM;
+	*ret_value = value;
+	return 0;
+}
+
 /* Of two members with one name the later counts, as for Python. */
-static void take_member(struct record *r, const struct json_member *m)
+static int take_member(struct record *r, const struct json_member *m)
 {
 	for (size_t i = 0; i < N_FIELDS; i++) {
 		char **field = field_of(r, &fields[i]);
@@ -50,11 +65,13 @@ static void take_member(struct record *r, const struct json_member *m)
 
 		if (!key_is(m, fields[i].name))
 			continue;
-		value = json_value_string(m->value, m->value_len);
+		if (read_field(m, field == &r->user, &value) < 0)
+			return -ENOMEM;
 		free(*field);
 		*field = value;
-		return;
+		return 0;
 	}
+	return 0;
 }
 
 int record_parse(struct record *ret_record, const char *text, size_t len)
@@ -72,7 +89,8 @@ int record_parse(struct record *ret_record, const char *text, size_t len)
 			return -EINVAL;
 		if (r == 0)
 			break;
-		take_member(&rec, &m);
+		if (take_member(&rec, &m) < 0)
+			return -ENOMEM;
 	}
 	if (!rec.user)
 		return -EINVAL;

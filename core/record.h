@@ -50,8 +50,12 @@ struct owner {
 	const char *lease; /* of the mount asking; NULL without a mount */
 };
 
+/* Somebody holds the path, but who can't be read. No user's name. */
+#define RECORD_USER_UNKNOWN "?"
+
 /* Reads a record's text. Returns 0, -ENOMEM, or -EINVAL if the text is no
- * object with a string `user`: then it is not a record, and holds nothing. */
+ * object with a string `user`: then it is not a record, and holds nothing. A
+ * `user` with a NUL in it is RECORD_USER_UNKNOWN. */
 int record_parse(struct record *ret_record, const char *text, size_t len);
 int record_copy(struct record *ret_record, const struct record *from);
 void record_release(struct record *r);

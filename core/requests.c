@@ -320,8 +320,11 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 {
 	_cleanup_record_ struct record now = {};
 	struct request q = { .conflict = ret_conflict };
+	int err = record_parse(&now, text, len);
 
-	if (record_parse(&now, text, len) < 0 || record_owned_by(&now, owner) ||
+	if (err == -ENOMEM)
+		return err;
+	if (err < 0 || record_owned_by(&now, owner) ||
 	    registry_is_stale(r, &now))
 		return 0;
 	return conflict(&q, path, &now);

@@ -98,6 +98,23 @@ static void without_a_user_it_is_no_record(void)
 	}
 }
 
+static void a_user_who_cannot_be_read_is_somebody(void)
+{
+	static const char *const odd[] = {
+		"{\"user\": \"a\\u0000\"}",
+		"{\"user\": \"\\u0000\", \"host\": \"h\"}",
+		"{\"user\": \"a\", \"user\": \"a\\u0000b\"}",
+	};
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		_cleanup_record_ struct record r = parse(odd[i]);
+
+		CHECK_STRING(r.user, RECORD_USER_UNKNOWN);
+		CHECK(!record_owned_by(&r, &(struct owner){ "a", "h", "", NULL }));
+		CHECK(!record_owned_by(&r, &(struct owner){ "", "h", "", NULL }));
+	}
+}
+
 static void only_kind_and_lease_together_make_an_open_checkout(void)
 {
 	struct record r = { .user = (char *)"a" };
@@ -157,6 +174,7 @@ int main(void)
 	TEST(what_is_missing_is_not_written);
 	TEST(fields_of_other_types_and_names_are_passed_over);
 	TEST(without_a_user_it_is_no_record);
+	TEST(a_user_who_cannot_be_read_is_somebody);
 	TEST(only_kind_and_lease_together_make_an_open_checkout);
 	TEST(a_kept_checkout_is_the_users_host_and_seats);
 	TEST(a_record_without_a_host_is_its_users_anywhere);
