@@ -168,8 +168,8 @@ static int read_all(int fd, size_t size, struct buffer *ret_text)
 }
 
 /* Reads the file of that name, if it is one we may trust to be no trap.
- * Returns 0, -EBADMSG (no regular file, a hard link, or too large), -ENOENT,
- * or another -errno. O_NONBLOCK: a FIFO must not hang us. */
+ * Returns 0, -EBADMSG (no regular file, or too large), -ENOENT, or another
+ * -errno. It may have other names, a backup's; only writing would reach those. O_NONBLOCK: a FIFO must not hang us. */
 static int read_file(int dirfd, const char *name, struct buffer *ret_text,
 		     struct stat *ret_st)
 {
@@ -180,7 +180,7 @@ static int read_file(int dirfd, const char *name, struct buffer *ret_text,
 		return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
 	if (fstat(fd, ret_st) < 0)
 		return -errno;
-	if (!S_ISREG(ret_st->st_mode) || ret_st->st_nlink > 1 ||
+	if (!S_ISREG(ret_st->st_mode) ||
 	    (uint64_t)ret_st->st_size > STORE_SIZE_MAX)
 		return -EBADMSG;
 	return read_all(fd, (size_t)ret_st->st_size, ret_text);

@@ -472,13 +472,6 @@ static void make_symlink(void)
 	CHECK(symlink("elsewhere", "locks.json") == 0);
 }
 
-static void make_hard_link(void)
-{
-	unlink("elsewhere");
-	write_text("elsewhere", "{\"evil\": 1}");
-	CHECK(link("elsewhere", "locks.json") == 0);
-}
-
 static void make_fifo(void)
 {
 	CHECK(mkfifo("locks.json", 0644) == 0);
@@ -498,9 +491,8 @@ static void make_folder(void)
 
 static void what_is_no_plain_file_is_put_aside_untouched(void)
 {
-	static void (*const make[])(void) = { make_symlink, make_hard_link,
-					      make_fifo, make_socket,
-					      make_folder };
+	static void (*const make[])(void) = { make_symlink, make_fifo,
+					      make_socket, make_folder };
 
 	for (size_t i = 0; i < sizeof(make) / sizeof(*make); i++) {
 		struct store s = open_store("a");
@@ -525,6 +517,48 @@ static void what_is_no_plain_file_is_put_aside_untouched(void)
 		_cleanup_free_ char *untouched = read_text("elsewhere");
 
 		CHECK_STRING(untouched, "{\"evil\": 1}");
+	}
+}
+
+/* As `cp -al` makes them. */
+static void link_all(int number)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "backup-%d", number);
+	CHECK(link("locks.json", name) == 0);
+	snprintf(name, sizeof(name), "spare-backup-%d", number);
+	CHECK(link("locks.json.spare-a", name) == 0 || errno == ENOENT);
+}
+
+static void a_backup_by_hard_links_is_never_written(void)
+{
+	struct store s = open_store("a");
+	char *content[6];
+
+	for (int i = 0; i < 6; i++) {
+		char key[16], name[32];
+
+		snprintf(key, sizeof(key), "p%d", i);
+		CHECK(store_load(&s) >= 0);
+		CHECK_NUMBER(put(&s, key), 0);
+		CHECK_NUMBER(store_commit(&s, false), 0);
+		link_all(i);
+		snprintf(name, sizeof(name), "backup-%d", i);
+		content[i] = read_text(name);
+	}
+	CHECK(store_load(&s) != STORE_MENDED);
+	close_store(&s);
+	for (int i = 0; i < 6; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "backup-%d", i);
+		{
+			_cleanup_free_ char *now = read_text(name);
+
+			CHECK_STRING(now, content[i]);
+		}
+		free(content[i]);
 	}
 }
 
@@ -706,6 +740,7 @@ int main(void)
 	TEST(without_memory_the_newest_whole_spare_is_put_back);
 	TEST(without_anything_an_empty_object_is_put_back);
 	TEST(what_is_no_plain_file_is_put_aside_untouched);
+	TEST(a_backup_by_hard_links_is_never_written);
 	TEST(a_failed_commit_leaves_file_and_memory_as_they_were);
 	TEST(damage_on_a_full_disk_loses_nothing);
 	TEST(a_full_disk_is_an_error_and_no_trace);
