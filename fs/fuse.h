@@ -19,4 +19,12 @@
 #define HAVE_PASSTHROUGH 0
 #endif
 
+/* That set-user-ID bits are cleared by us, not by the kernel asking us to. What
+ * version 2 (libfuse 3.16) has more matters with passthrough only. */
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+#define CAP_KILLPRIV FUSE_CAP_HANDLE_KILLPRIV_V2
+#else
+#define CAP_KILLPRIV FUSE_CAP_HANDLE_KILLPRIV
+#endif
+
 #endif

@@ -114,7 +114,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct camfs *fs = userdata;
 
-	want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+	want(conn, CAP_KILLPRIV);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	want(conn, FUSE_CAP_READDIRPLUS);
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
