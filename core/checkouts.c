@@ -668,6 +668,19 @@ void checkouts_name_exists(struct checkouts *c, struct checkout *co)
 	co->gone = false;
 }
 
+void checkouts_name_made(struct checkouts *c, const char *path)
+{
+	struct checkout *co;
+
+	LOCK_SCOPE(&c->mutex);
+	co = find(c, path);
+	if (!co || co->busy || !co->gone)
+		return;
+	co->gone = false;
+	if (co->uses == 0 && !stays(c, co, co->scratch))
+		end(c, co);
+}
+
 static struct checkout *find_owned_below(struct checkouts *c,
 					 const char *folder,
 					 const struct record *owner)

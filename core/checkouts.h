@@ -78,6 +78,9 @@ void checkouts_add_use(struct checkouts *c, struct checkout *co, bool flushed);
 void checkouts_name_gone(struct checkouts *c, struct checkout *co);
 void checkouts_name_exists(struct checkouts *c, struct checkout *co);
 
+/* Something was made under a name, without taking it. */
+void checkouts_name_made(struct checkouts *c, const char *path);
+
 /* One use less; `flushed`: it was counted as flushed; `written`: something was
  * written by it; `pid`: the process it was of. Returns whether the document is
  * done with and was written, and then ret_record is what the record said, for

@@ -33,6 +33,12 @@ static const char *const always[] = {
 	".fuse_hidden*",     /* libfuse's high-level file systems */
 };
 
+/* Of those, and of what is beside: what never becomes a document. */
+static const char *const aside[] = {
+	"~$*", ".~lock.*#", ".*.sw?", ".*.kate-swp", ".#*",
+	"#*#", "*-journal", "*-wal",  "*-shm",
+};
+
 /* Behind a document's name, with the document in the same folder. */
 static const struct {
 	const char *pattern;
@@ -132,6 +138,16 @@ bool documents_include(const struct documents *d, const char *path,
 		return is_listed(d->only, d->n_only, path, name);
 	return !is_built_in(path, name, program) &&
 	       !is_beside(name, exists, arg);
+}
+
+bool documents_stay_aside(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	for (size_t i = 0; i < COUNT(aside); i++)
+		if (matches(aside[i], slash ? slash + 1 : path))
+			return true;
+	return false;
 }
 
 static int add(char ***list, size_t *n, const char *pattern)

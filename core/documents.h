@@ -36,4 +36,8 @@ bool documents_include(const struct documents *d, const char *path,
 		       const char *program,
 		       bool (*exists)(void *arg, const char *name), void *arg);
 
+/* Whether a scratch file never is renamed to a document: lock, swap and journal
+ * files, which programs keep open for as long as they work on it. */
+bool documents_stay_aside(const char *path);
+
 #endif

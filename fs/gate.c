@@ -164,7 +164,10 @@ static int grant_scratch(struct camfs *fs, const char *path,
 {
 	const char *slash = strrchr(path, '/');
 
-	grant->folder = strndup(path, slash ? (size_t)(slash - path) : 0);
+	/* no document is in the folder "/": it keeps none checked out */
+	grant->folder = documents_stay_aside(path) ? strdup("/")
+			: slash ? strndup(path, (size_t)(slash - path))
+				: strdup("");
 	if (!grant->folder)
 		return -ENOMEM;
 	checkouts_scratch(fs->checkouts, grant->pid, grant->folder, 1);
@@ -381,6 +384,11 @@ static int check_path(const struct caller *who, const char *path,
 int gate_check_name(const struct caller *who, struct gate_name *n)
 {
 	return check_path(who, n->path, &n->st, false);
+}
+
+void gate_made(struct camfs *fs, const struct gate_name *n)
+{
+	checkouts_name_made(fs->checkouts, n->path);
 }
 
 int gate_check(const struct caller *who, struct inode *inode)

@@ -64,8 +64,10 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n);
 void gate_leave(const struct caller *who, struct gate_name *n, int result,
 		bool exists, bool written);
 
-/* Whether another has a name, taking nothing. */
+/* Whether another has a name, taking nothing. When something was made there,
+ * gate_made() ends what waited for that. */
 int gate_check_name(const struct caller *who, struct gate_name *n);
+void gate_made(struct camfs *fs, const struct gate_name *n);
 
 /* The same for a file's attributes, which its owner may also change right
  * after he closed it. */

@@ -176,6 +176,8 @@ static void make(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	if (r == 0)
 		r = make_node(req, dirfd, name, node);
 	gate_leave(&who, &n, r, true, true);
+	if (r == 0)
+		gate_made(who.fs, &n);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -242,6 +244,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 		r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
 		r = link_as_caller(req, fd, dirfd, name);
+	if (r == 0)
+		gate_made(fs, &n);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
