@@ -11,234 +11,9 @@
 #include <sys/stat.h>
 
 #include "core/cleanup.h"
-#include "core/requests.h"
+#include "core/leader.h"
 
 #define LEASES_DIR "leases"
-#define PUT_OFF_MS 1	    /* how long a checkin may wait for a leader */
-#define COMPANY_FOR (10 * NSEC_PER_SEC) /* after others' last rewrite */
-#define COMPANY_WAIT_MS 20  /* for the file lock; then the keeper goes on */
-#define QUIET_LOOKS 50	    /* of the keeper, before it sleeps for good */
-#define CLOSE_WAIT_MS 5000  /* for the last checkins */
-#define KEEPER_WAIT_MS 1000 /* one try of the keeper */
-#define WATCH_EVERY_MS 500  /* while something is held: was it wiped? */
-#define FOLLOWER_WAKE_MS 20 /* to see an interruption */
-#define LEADER_ROUNDS 8	    /* for others, before going one's own way */
-
-static void tell_stuck(struct registry *r, int error)
-{
-	struct registry_event event = { .type = REGISTRY_STUCK,
-					.path = "",
-					.error = error };
-
-	if (r->options.on_event)
-		r->options.on_event(r->options.on_event_arg, &event);
-}
-
-/* ---- the queue ---- */
-
-static void enqueue(struct registry *r, struct request *q)
-{
-	struct request **last = &r->queue;
-
-	while (*last)
-		last = &(*last)->next;
-	q->next = NULL;
-	*last = q;
-}
-
-static void withdraw(struct registry *r, struct request *q, int result)
-{
-	struct request **p = &r->queue;
-
-	while (*p != q)
-		p = &(*p)->next;
-	*p = q->next;
-	q->result = result;
-	q->done = true;
-}
-
-/* Under the mutex. A checkin that failed goes back to the head of the queue:
- * it comes before whatever was asked later. */
-static void settle_batch(struct registry *r, struct request *batch)
-{
-	struct request *failed = NULL, **last = &failed;
-
-	while (batch) {
-		struct request *q = batch;
-
-		batch = q->next;
-		if (!q->on_heap) {
-			q->done = true;
-		} else if (q->result < 0) {
-			*last = q;
-			last = &q->next;
-		} else {
-			free(q);
-		}
-	}
-	*last = r->queue;
-	r->queue = failed;
-}
-
-/* With the baton, under the mutex, which it lets go in between: one critical
- * section for all that is queued when the file lock is had. */
-static int lead(struct registry *r, const struct wait *w)
-{
-	struct event_note *events;
-	struct request *batch;
-	int err;
-
-	pthread_mutex_unlock(&r->mutex);
-	err = filelock_acquire(&r->filelock, w);
-	pthread_mutex_lock(&r->mutex);
-	if (err < 0)
-		return err;
-	batch = r->queue;
-	r->queue = NULL;
-	for (struct request *q = batch; q; q = q->next)
-		q->taken = true;
-	pthread_mutex_unlock(&r->mutex);
-
-	requests_run(r, batch);
-	filelock_drop(&r->filelock);
-	events = take_ptr(r->events);
-
-	pthread_mutex_lock(&r->mutex);
-	r->n_held = r->held.count;
-	if (r->changed_by_others)
-		r->company_until = clock_now() + COMPANY_FOR;
-	r->changed_by_others = false;
-	for (struct request *q = batch; q; q = q->next)
-		if (q->on_heap && q->result < 0)
-			err = q->result;
-	settle_batch(r, batch);
-	if (events) {
-		pthread_mutex_unlock(&r->mutex);
-		events_tell(r, events);
-		pthread_mutex_lock(&r->mutex);
-	}
-	return err;
-}
-
-static void wake_keeper(struct registry *r)
-{
-	if ((r->keeper != KEEPER_AWAKE && r->queue) ||
-	    (r->keeper == KEEPER_SLEEPS && r->n_held))
-		pthread_cond_signal(&r->wanted);
-}
-
-/* Leads until nothing is queued, or for some rounds. Whatever is left after
- * that is for those who wait, or else for the keeper. */
-static int lead_all(struct registry *r, const struct wait *w)
-{
-	int err, rounds = 0;
-
-	r->busy = true;
-	do
-		err = lead(r, w);
-	while (err == 0 && r->queue && ++rounds < LEADER_ROUNDS);
-	r->busy = false;
-	pthread_cond_broadcast(&r->changed);
-	wake_keeper(r);
-	return err;
-}
-
-/* Waits for a condition, at most for a moment. */
-static void wait_a_moment(struct registry *r, pthread_cond_t *cond, unsigned ms)
-{
-	uint64_t until = clock_now() + ms * NSEC_PER_MSEC;
-	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
-			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
-
-	pthread_cond_clockwait(cond, &r->mutex, CLOCK_MONOTONIC, &ts);
-}
-
-/* Has the request done, by ourselves or by whoever leads just now. */
-static int submit(struct registry *r, struct request *q, const struct wait *w)
-{
-	LOCK_SCOPE(&r->mutex);
-	enqueue(r, q);
-	while (!q->done) {
-		int err = 0;
-
-		if (!r->busy) {
-			err = lead_all(r, w);
-		} else {
-			wait_a_moment(r, &r->changed, FOLLOWER_WAKE_MS);
-			if (!q->done && !q->taken)
-				err = wait_check(w);
-		}
-		if (err < 0 && !q->done && !q->taken)
-			withdraw(r, q, err);
-	}
-	return q->result;
-}
-
-/* ---- the keeper: finishes what nobody waits for, watches what we hold ---- */
-
-/* Whether locks.json is as we left it, and says all it should. */
-static bool is_untouched(struct registry *r)
-{
-	bool same;
-
-	r->busy = true;
-	pthread_mutex_unlock(&r->mutex);
-	same = !r->owes && store_is_current(&r->store, &r->store.signature);
-	pthread_mutex_lock(&r->mutex);
-	r->busy = false;
-	pthread_cond_broadcast(&r->changed);
-	return same;
-}
-
-/* Sleeps until there is something to do. Returns whether there is. While
- * checkins come in they are left for a moment to whoever leads next. */
-static bool keeper_sleep(struct registry *r)
-{
-	if (r->queue)
-		r->quiet = 0;
-	if (r->quiet < QUIET_LOOKS) {
-		r->quiet++;
-		wait_a_moment(r, &r->wanted, PUT_OFF_MS);
-		return r->queue && !r->busy && !r->closing;
-	}
-	r->keeper = r->n_held ? KEEPER_WATCHES : KEEPER_SLEEPS;
-	if (r->n_held)
-		wait_a_moment(r, &r->wanted, WATCH_EVERY_MS);
-	else
-		pthread_cond_wait(&r->wanted, &r->mutex);
-	r->keeper = KEEPER_AWAKE;
-	if (r->busy || r->closing || r->queue)
-		return false;
-	return r->n_held && !is_untouched(r);
-}
-
-static void *keep(void *arg)
-{
-	struct registry *r = arg;
-	bool stuck = false;
-
-	LOCK_SCOPE(&r->mutex);
-	while (!r->closing) {
-		struct wait w;
-		int err;
-
-		if (!keeper_sleep(r) || r->busy)
-			continue;
-		w = wait_for_ms(KEEPER_WAIT_MS);
-		err = lead_all(r, &w);
-		if (err < 0 && !stuck) {
-			pthread_mutex_unlock(&r->mutex);
-			tell_stuck(r, err);
-			pthread_mutex_lock(&r->mutex);
-		}
-		stuck = err < 0;
-		if (stuck && !r->closing)
-			wait_a_moment(r, &r->wanted, KEEPER_WAIT_MS);
-	}
-	return NULL;
-}
-
-/* ---- the interface ---- */
 
 void registry_conflict_release(struct registry_conflict *c)
 {
@@ -257,7 +32,7 @@ int registry_checkout(struct registry *r, struct registry_claim *claims,
 			     .want = want,
 			     .conflict = ret_conflict };
 
-	return submit(r, &q, w);
+	return leader_submit(r, &q, w);
 }
 
 int registry_check(struct registry *r, const char *path, bool tree,
@@ -285,7 +60,8 @@ int registry_check(struct registry *r, const char *path, bool tree,
 		/* it may have been given back, and not be written yet */
 		registry_conflict_release(ret_conflict);
 	}
-	return submit(r, &q, w); /* somebody is writing: look with the lock */
+	return leader_submit(r, &q,
+			     w); /* somebody is writing: look with the lock */
 }
 
 int registry_move(struct registry *r, const char *from, const char *to,
@@ -298,7 +74,7 @@ int registry_move(struct registry *r, const char *from, const char *to,
 			     .exchange = exchange,
 			     .owner = owner };
 
-	return submit(r, &q, w);
+	return leader_submit(r, &q, w);
 }
 
 int registry_break(struct registry *r, const char *path, const struct wait *w,
@@ -308,7 +84,7 @@ int registry_break(struct registry *r, const char *path, const struct wait *w,
 	struct request q = { .apply = request_break,
 			     .path = path,
 			     .ret_record = &found };
-	int err = submit(r, &q, w);
+	int err = leader_submit(r, &q, w);
 
 	if (err < 0)
 		return err;
@@ -317,50 +93,9 @@ int registry_break(struct registry *r, const char *path, const struct wait *w,
 	return 0;
 }
 
-/* A request that nobody waits for, with its path behind it. */
-static struct request *new_checkin(const char *path)
-{
-	size_t size = strlen(path) + 1;
-	struct request *q = calloc(1, sizeof(*q) + size);
-
-	if (!q)
-		return NULL;
-	q->apply = request_checkin;
-	q->on_heap = true;
-	q->path = memcpy(q + 1, path, size);
-	return q;
-}
-
-static void checkin_now(struct registry *r, const char *path)
-{
-	struct wait w = { .deadline = UINT64_MAX };
-	struct request now = { .apply = request_checkin, .path = path };
-
-	submit(r, &now, &w);
-}
-
-/* Not done at once: the next request is likely to come soon, and takes it
- * along into the same rewrite. But while other mounts or tools are at work,
- * somebody may be waiting for it who can't tell us so. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 {
-	struct wait w = wait_for_ms(COMPANY_WAIT_MS);
-
-	for (size_t i = 0; i < n; i++) {
-		struct request *q = new_checkin(paths[i]);
-
-		if (!q) { /* no memory to put it off: however long it takes */
-			checkin_now(r, paths[i]);
-			continue;
-		}
-		pthread_mutex_lock(&r->mutex);
-		enqueue(r, q);
-		wake_keeper(r);
-		pthread_mutex_unlock(&r->mutex);
-	}
-	LOCK_SCOPE(&r->mutex);
-	if (r->queue && !r->busy && clock_now() < r->company_until)
-		lead_all(r, &w);
+	leader_checkin(r, paths, n);
 }
 
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)
@@ -448,7 +183,7 @@ static int start(struct registry *r, const struct wait *w)
 	filelock_drop(&r->filelock);
 	events_tell(r, take_ptr(r->events));
 	if (err == 0)
-		err = -pthread_create(&r->keeper_thread, NULL, keep, r);
+		err = leader_start(r);
 	return err;
 }
 
@@ -494,48 +229,11 @@ int registry_open(struct registry **ret_registry,
 	return 0;
 }
 
-/* Every checkout still out is queued as a checkin. */
-static void check_all_in(struct registry *r)
-{
-	for (size_t i = 0; i < r->held.n_slots; i++) {
-		for (struct hash_node *n = r->held.slots[i]; n; n = n->next) {
-			struct request *q = new_checkin(
-				container_of(n, struct held, node)->path);
-
-			if (q)
-				enqueue(r, q);
-		}
-	}
-}
-
-static void free_queue(struct registry *r)
-{
-	while (r->queue) {
-		struct request *q = r->queue;
-
-		r->queue = q->next;
-		free(q);
-	}
-}
-
 void registry_close(struct registry *r)
 {
-	struct wait w = wait_for_ms(CLOSE_WAIT_MS);
-
 	if (!r)
 		return;
-	if (!r->options.observer) {
-		pthread_mutex_lock(&r->mutex);
-		r->closing = true;
-		pthread_cond_signal(&r->wanted);
-		pthread_mutex_unlock(&r->mutex);
-		pthread_join(r->keeper_thread, NULL);
-		pthread_mutex_lock(&r->mutex);
-		check_all_in(r);
-		if (r->queue)
-			lead_all(r, &w);
-		free_queue(r); /* else: the next mount reaps them */
-		pthread_mutex_unlock(&r->mutex);
-	}
+	if (!r->options.observer)
+		leader_stop(r);
 	release(r);
 }

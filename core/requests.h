@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The inside of the registry: what is done in one critical section. Only
- * registry.c uses it.
+ * The inside of the registry: what is done in one critical section.
  *
  * A batch of requests is applied to the records in memory, in order, and then
  * written out once. Either all of it is in the file, and then each request
@@ -78,7 +77,7 @@ struct registry {
 		KEEPER_SLEEPS,	/* and of anything that is held */
 	} keeper;		/* under mutex */
 	unsigned quiet;		/* under mutex: looks without a checkin */
-	uint64_t company_until; /* under mutex: see registry_checkin() */
+	uint64_t company_until; /* under mutex: see leader_checkin() */
 	pthread_t keeper_thread;
 
 	struct filelock filelock;  /* of the baton's holder */
