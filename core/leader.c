@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/events.h"
+#include "core/held.h"
 
 #define PUT_OFF_MS 1 /* how long a checkin may wait for a leader */
 #define COMPANY_FOR (10 * NSEC_PER_SEC) /* after others' last rewrite */

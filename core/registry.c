@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #include "core/cleanup.h"
+#include "core/events.h"
+#include "core/held.h"
 #include "core/leader.h"
 
 #define LEASES_DIR "leases"

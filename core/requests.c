@@ -7,151 +7,9 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/events.h"
+#include "core/held.h"
 #include "core/timestamp.h"
-
-struct event_note {
-	struct event_note *next;
-	int type;
-	char *path;
-	struct record record;
-	bool has_record;
-};
-
-/* ---- events ---- */
-
-static void note_event(struct registry *r, int type, const char *path,
-		       const struct record *record)
-{
-	struct event_note *note = calloc(1, sizeof(*note));
-	struct event_note **last = &r->events;
-
-	if (!note)
-		return;
-	note->type = type;
-	note->path = strdup(path);
-	note->has_record = record && record_copy(&note->record, record) == 0;
-	while (*last)
-		last = &(*last)->next;
-	*last = note;
-}
-
-static void free_event(struct event_note *note)
-{
-	free(note->path);
-	record_release(&note->record);
-	free(note);
-}
-
-void events_tell(struct registry *r, struct event_note *notes)
-{
-	while (notes) {
-		struct event_note *note = notes;
-		struct registry_event event = {
-			.type = note->type,
-			.path = note->path,
-			.record = note->has_record ? &note->record : NULL,
-		};
-
-		notes = note->next;
-		if (r->options.on_event && note->path)
-			r->options.on_event(r->options.on_event_arg, &event);
-		free_event(note);
-	}
-}
-
-/* What was not written did not happen. */
-static void drop_events(struct registry *r, int type)
-{
-	struct event_note **p = &r->events;
-
-	while (*p) {
-		struct event_note *note = *p;
-
-		if (note->type != type) {
-			p = &note->next;
-			continue;
-		}
-		*p = note->next;
-		free_event(note);
-	}
-}
-
-/* ---- what we hold ---- */
-
-static struct held *held_find(struct registry *r, const char *path)
-{
-	for (struct hash_node *n = hash_first(&r->held, hash_string(path)); n;
-	     n = hash_next(n)) {
-		struct held *h = container_of(n, struct held, node);
-
-		if (!strcmp(h->path, path))
-			return h;
-	}
-	return NULL;
-}
-
-static void held_free(struct hash_node *n)
-{
-	struct held *h = container_of(n, struct held, node);
-
-	free(h->text);
-	free(h);
-}
-
-void held_release_all(struct registry *r)
-{
-	hash_clear(&r->held, held_free);
-}
-
-static void held_remove(struct registry *r, const char *path)
-{
-	struct held *h = held_find(r, path);
-
-	if (!h)
-		return;
-	hash_remove(&r->held, &h->node);
-	held_free(&h->node);
-}
-
-/* What the request will hold if all goes well. */
-static int note_gain(struct request *q, const char *path, const char *text,
-		     size_t len)
-{
-	size_t size = strlen(path) + 1;
-	struct held *h = calloc(1, sizeof(*h) + size);
-
-	if (!h || !(h->text = strndup(text, len))) {
-		free(h);
-		return -ENOMEM;
-	}
-	memcpy(h->path, path, size);
-	h->next = q->gained;
-	q->gained = h;
-	return 0;
-}
-
-/* All went well. */
-static void keep_gains(struct registry *r, struct request *q)
-{
-	while (q->gained) {
-		struct held *h = q->gained;
-
-		q->gained = h->next;
-		held_remove(r, h->path);
-		if (hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
-			held_free(&h->node); /* it is not watched over */
-	}
-}
-
-static void drop_gains(struct request *q)
-{
-	while (q->gained) {
-		struct held *h = q->gained;
-
-		q->gained = h->next;
-		held_free(&h->node);
-	}
-}
 
 bool requests_is_ours(struct registry *r, const struct record *rec)
 {
@@ -165,50 +23,14 @@ bool registry_is_stale(struct registry *r, const struct record *rec)
 }
 
 /* The record at a path. Returns 1, 0 if there is none, or -ENOMEM. */
-static int find_record(struct registry *r, const char *path,
-		       struct record *ret_record)
+int requests_find(struct registry *r, const char *path,
+		  struct record *ret_record)
 {
 	size_t len;
 	const char *text = store_find(&r->store, path, &len);
 	int err = text ? record_parse(ret_record, text, len) : -EINVAL;
 
 	return err == 0 ? 1 : err == -EINVAL ? 0 : err;
-}
-
-/* A record of ours that another program's rewrite lost, with the file still
- * open, goes back in. If another's stands there now, two people hold the file,
- * and all we can do is say so. */
-static bool reassert(struct registry *r, struct held *h)
-{
-	_cleanup_record_ struct record ours = {}, now = {};
-	int found = find_record(r, h->path, &now);
-
-	if (found < 0 || (found > 0 && requests_is_ours(r, &now)))
-		return false;
-	if (record_parse(&ours, h->text, strlen(h->text)) < 0)
-		return false;
-	if (found > 0) {
-		if (!h->lost && strcmp(now.user, ours.user) != 0)
-			note_event(r, REGISTRY_LOST, h->path, &now);
-		h->lost = true;
-		return false;
-	}
-	h->lost = false;
-	if (store_put(&r->store, h->path, h->text, strlen(h->text)) < 0)
-		return false;
-	note_event(r, REGISTRY_REASSERTED, h->path, &ours);
-	return true;
-}
-
-static bool reassert_all(struct registry *r)
-{
-	bool edited = false;
-
-	for (size_t i = 0; i < r->held.n_slots; i++)
-		for (struct hash_node *n = r->held.slots[i]; n; n = n->next)
-			edited |=
-				reassert(r, container_of(n, struct held, node));
-	return edited;
 }
 
 /* ---- judging ---- */
@@ -219,7 +41,7 @@ static bool reap(struct registry *r, struct request *q, const char *path,
 {
 	if (!registry_is_stale(r, rec))
 		return false;
-	note_event(r, REGISTRY_REAPED, path, rec);
+	events_note(r, REGISTRY_REAPED, path, rec);
 	store_remove(&r->store, path);
 	q->edited = true;
 	return true;
@@ -238,12 +60,13 @@ static int judge_record(struct registry *r, struct request *q, const char *path,
 			const struct owner *owner)
 {
 	_cleanup_record_ struct record now = {};
-	int found = find_record(r, path, &now);
+	int found = requests_find(r, path, &now);
 
 	if (found <= 0)
 		return found < 0 ? found : REGISTRY_RECORDED;
 	if (record_owned_by(&now, owner))
-		return requests_is_ours(r, &now) ? REGISTRY_RECORDED : REGISTRY_KEPT;
+		return requests_is_ours(r, &now) ? REGISTRY_RECORDED
+						 : REGISTRY_KEPT;
 	if (reap(r, q, path, &now))
 		return REGISTRY_RECORDED;
 	return conflict(q, path, &now);
@@ -264,7 +87,7 @@ static int judge_above(struct registry *r, struct request *q, const char *path,
 		int found;
 
 		*slash = '\0';
-		found = find_record(r, copy, &now);
+		found = requests_find(r, copy, &now);
 		if (found < 0)
 			return found;
 		if (found > 0 && record_is_open(&now) &&
@@ -335,7 +158,7 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 static int put_record(struct registry *r, struct request *q, const char *path,
 		      const char *text, size_t len)
 {
-	int err = note_gain(q, path, text, len);
+	int err = held_gain(q, path, text, len);
 
 	if (err == 0)
 		err = store_put(&r->store, path, text, len);
@@ -410,7 +233,7 @@ int request_check(struct registry *r, struct request *q)
 int request_checkin(struct registry *r, struct request *q)
 {
 	_cleanup_record_ struct record now = {};
-	int found = find_record(r, q->path, &now);
+	int found = requests_find(r, q->path, &now);
 
 	if (found > 0 && requests_is_ours(r, &now)) {
 		store_remove(&r->store, q->path);
@@ -480,7 +303,7 @@ static int put_back(struct registry *r, struct request *q, const char *path,
 	int err = record_parse(&rec, text, len);
 
 	if (err == 0 && requests_is_ours(r, &rec))
-		err = note_gain(q, path, text, len);
+		err = held_gain(q, path, text, len);
 	return err == 0 ? store_put(&r->store, path, text, len) : err;
 }
 
@@ -505,7 +328,7 @@ int request_move(struct registry *r, struct request *q)
 
 int request_break(struct registry *r, struct request *q)
 {
-	int found = find_record(r, q->path, q->ret_record);
+	int found = requests_find(r, q->path, q->ret_record);
 
 	if (found <= 0)
 		return found < 0 ? found : -ENOENT;
@@ -524,7 +347,7 @@ int request_reap(struct registry *r, struct request *q)
 		_cleanup_record_ struct record rec = {};
 
 		next = e->next;
-		if (e->key[0] && find_record(r, e->key, &rec) > 0)
+		if (e->key[0] && requests_find(r, e->key, &rec) > 0)
 			reap(r, q, e->key, &rec);
 	}
 	return 0;
@@ -572,21 +395,21 @@ void requests_run(struct registry *r, struct request *batch)
 		return;
 	}
 	if (err == STORE_MENDED)
-		note_event(r, REGISTRY_MENDED, r->store.damaged_name, NULL);
+		events_note(r, REGISTRY_MENDED, r->store.damaged_name, NULL);
 	r->changed_by_others |= err != 0;
 	if (err != 0 || r->owes)
-		edited = reassert_all(r);
+		edited = held_reassert(r);
 	edited |= apply_all(r, batch);
 	err = edited ? store_commit(&r->store, false) : 0;
 	r->owes = err < 0;
 	if (err < 0) {
-		drop_events(r, REGISTRY_REAPED);
-		drop_events(r, REGISTRY_REASSERTED);
+		events_drop(r, REGISTRY_REAPED);
+		events_drop(r, REGISTRY_REASSERTED);
 		fail_batch(batch, err, true);
 	}
 	for (struct request *q = batch; q; q = q->next) {
 		if (q->result >= 0)
-			keep_gains(r, q);
-		drop_gains(q);
+			held_keep_gains(r, q);
+		held_drop_gains(q);
 	}
 }

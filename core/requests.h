@@ -19,15 +19,7 @@
 #include "core/snapshot.h"
 #include "core/store.h"
 
-/* An open checkout of ours, as it must stand in the registry. */
-struct held {
-	struct hash_node node;
-	struct held *next; /* in request.gained */
-	bool lost;	   /* another's record stands there; reported */
-	char *text;
-	char path[];
-};
-
+struct held;
 /* One thing to do in a critical section. It lives on its caller's stack while
  * the caller waits; a checkin lives on the heap, and nobody waits for it. */
 struct request {
@@ -110,9 +102,8 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 			size_t len, const struct owner *owner,
 			struct registry_conflict *ret_conflict);
 
-void held_release_all(struct registry *r);
-
-/* Events are noted under the file lock and told after it. */
-void events_tell(struct registry *r, struct event_note *notes);
+/* The record at a path. Returns 1, 0 if there is none, or -ENOMEM. */
+int requests_find(struct registry *r, const char *path,
+		  struct record *ret_record);
 
 #endif
