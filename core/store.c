@@ -12,43 +12,16 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/statefile.h"
 #include "core/timestamp.h"
 #include "core/wait.h"
 
-#define NEW_FILE_MODE 0644
-#define ACL_XATTR "system.posix_acl_access"
-#define ACL_SIZE_MAX 65536
 #define READ_AGAIN_FOR (2 * NSEC_PER_SEC) /* on a share that lags */
 #define READ_AGAIN_PAUSE (20 * NSEC_PER_MSEC)
 
-static const struct stale all_stale = { .tail = 0 };
-static const struct stale none_stale = { .tail = SIZE_MAX };
 static const struct signature nowhere = { .size = UINT64_MAX }; /* no file's */
 
 /* ---- which state of the file is this? ---- */
-
-static struct signature signature_of(const struct stat *st)
-{
-	return (struct signature){
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.size = (uint64_t)st->st_size,
-		.mtime = st->st_mtim,
-		.ctime = st->st_ctim,
-	};
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same_signature(const struct signature *a, const struct signature *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       same_time(&a->mtime, &b->mtime) &&
-	       same_time(&a->ctime, &b->ctime);
-}
 
 static int sign(const struct store *s, struct signature *ret_signature)
 {
@@ -75,116 +48,16 @@ static void stamp(int fd)
 
 /* ---- what a copy lacks ---- */
 
-static void note_edit(struct stale *stale, const struct edit *edit)
-{
-	if (edit->tail < stale->tail)
-		stale->tail = edit->tail;
-	if (edit->from >= edit->to || edit->from >= stale->tail)
-		return;
-	if (stale->n == STALE_RANGES) {
-		*stale = all_stale;
-		return;
-	}
-	stale->ranges[stale->n].from = edit->from;
-	stale->ranges[stale->n].to = edit->to;
-	stale->n++;
-}
-
 static void note_edits(struct store *s, const struct edit *edits, int n)
 {
 	for (int i = 0; i < n; i++) {
-		note_edit(&s->spare_stale, &edits[i]);
-		note_edit(&s->live_stale, &edits[i]);
+		stale_note(&s->spare_stale, &edits[i]);
+		stale_note(&s->live_stale, &edits[i]);
 	}
 	s->dirty = true;
 }
 
-static int write_at(int fd, const char *data, size_t len, size_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, data, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-		offset += (size_t)n;
-	}
-	return 0;
-}
-
-static int write_part(int fd, const struct buffer *text, size_t from, size_t to)
-{
-	if (to > text->len)
-		to = text->len;
-	if (from >= to)
-		return 0;
-	return write_at(fd, text->data + from, to - from, from);
-}
-
-/* Makes the content of a file of this size equal to the text. Shortening it
- * costs as much as all the rest, so only if need be. */
-static int bring_up_to_date(int fd, uint64_t size, const struct stale *stale,
-			    const struct buffer *text)
-{
-	int r = 0;
-
-	for (int i = 0; r == 0 && i < stale->n; i++)
-		r = write_part(fd, text, stale->ranges[i].from,
-			       stale->ranges[i].to);
-	if (r < 0 || stale->tail == SIZE_MAX)
-		return r;
-	r = write_part(fd, text, stale->tail, text->len);
-	if (r == 0 && size > text->len && ftruncate(fd, (off_t)text->len) < 0)
-		r = -errno;
-	return r;
-}
-
 /* ---- reading ---- */
-
-static int read_all(int fd, size_t size, struct buffer *ret_text)
-{
-	_cleanup_buffer_ struct buffer text = {};
-
-	if (buffer_reserve(&text, size) < 0)
-		return -ENOMEM;
-	while (text.len < size) {
-		ssize_t n = read(fd, text.data + text.len, size - text.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EAGAIN; /* shorter than its size: it lags */
-		text.len += (size_t)n;
-	}
-	text.data[text.len] = '\0';
-	*ret_text = text;
-	text = (struct buffer){};
-	return 0;
-}
-
-/* Reads the file of that name, if it is one we may trust to be no trap.
- * Returns 0, -EBADMSG (no regular file, or too large), -ENOENT, or another
- * -errno. It may have other names, a backup's; only writing would reach those. O_NONBLOCK: a FIFO must not hang us. */
-static int read_file(int dirfd, const char *name, struct buffer *ret_text,
-		     struct stat *ret_st)
-{
-	_cleanup_close_ int fd = openat(
-		dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
-	if (fstat(fd, ret_st) < 0)
-		return -errno;
-	if (!S_ISREG(ret_st->st_mode) ||
-	    (uint64_t)ret_st->st_size > STORE_SIZE_MAX)
-		return -EBADMSG;
-	return read_all(fd, (size_t)ret_st->st_size, ret_text);
-}
 
 /* On a network share a file another host has just replaced can be stale, or
  * short, for a moment: that is never taken for an empty one. */
@@ -195,7 +68,7 @@ static int read_settled(const struct store *s, struct buffer *ret_text,
 
 	for (;;) {
 		struct timespec pause = { .tv_nsec = READ_AGAIN_PAUSE };
-		int r = read_file(s->dirfd, s->name, ret_text, ret_st);
+		int r = statefile_read(s->dirfd, s->name, ret_text, ret_st);
 
 		if (r != -ESTALE && r != -EAGAIN)
 			return r;
@@ -252,38 +125,6 @@ static void outdate(struct store *s)
 	s->signature = nowhere;
 }
 
-/* Owner, mode and ACL of `like`, or of a fresh file if there is none. */
-static int copy_attributes(int fd, int dirfd, const char *like)
-{
-	_cleanup_close_ int from = openat(
-		dirfd, like, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *acl = NULL;
-	struct stat st;
-	ssize_t len;
-
-	if (from < 0)
-		return errno == ENOENT || errno == ELOOP || errno == ENXIO
-			       ? 0
-			       : -errno;
-	if (fstat(from, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return 0;
-	/* Not being root, we may be unable to; then we own it, as we would
-	 * own any file we replaced. */
-	if (fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
-		return -errno;
-	if (fchmod(fd, st.st_mode & 07777) < 0)
-		return -errno;
-	acl = malloc(ACL_SIZE_MAX);
-	len = acl ? fgetxattr(from, ACL_XATTR, acl, ACL_SIZE_MAX) : 0;
-	if (len > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)len, 0) < 0)
-		return -errno;
-	if (len < 0) /* nor one that the folder gives to new files */
-		fremovexattr(fd, ACL_XATTR);
-	return 0;
-}
-
 /* The signal that tells of somebody who wants to open a file we have a lease
  * on: one that is ignored by default, where SIGIO would kill us. */
 static void choose_signal(int fd)
@@ -291,35 +132,21 @@ static void choose_signal(int fd)
 	fcntl(fd, F_SETSIG, SIGURG);
 }
 
-static int create_file(const struct store *s, const char *name, int *ret_fd)
+static int create_spare(const struct store *s, int *ret_fd)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	int r = statefile_create(s->dirfd, s->spare_name, s->name, ret_fd);
 
-	/* if it can't be removed, that is what is wrong, not that it exists */
-	if (unlinkat(s->dirfd, name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(s->dirfd, name,
-		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    NEW_FILE_MODE);
-	if (fd < 0)
-		return -errno;
-	r = copy_attributes(fd, s->dirfd, s->name);
-	if (r < 0) {
-		unlinkat(s->dirfd, name, 0);
-		return r;
-	}
-	choose_signal(fd);
-	*ret_fd = take_fd(fd);
-	return 0;
+	if (r == 0)
+		choose_signal(*ret_fd);
+	return r;
 }
 
 /* A new spare, with nothing in it. */
 static int make_spare(struct store *s)
 {
 	drop_spare(s);
-	s->spare_stale = all_stale;
-	return create_file(s, s->spare_name, &s->spare_fd);
+	s->spare_stale = stale_all;
+	return create_spare(s, &s->spare_fd);
 }
 
 /* Whether the spare is still the file, and holds the text, that we left: who
@@ -330,7 +157,7 @@ static bool spare_is_ours(const struct store *s)
 
 	return fstat(s->spare_fd, &st) == 0 && st.st_nlink == 1 &&
 	       (uint64_t)st.st_size == s->spare_signature.size &&
-	       same_time(&st.st_mtim, &s->spare_signature.mtime);
+	       signature_same_time(&st.st_mtim, &s->spare_signature.mtime);
 }
 
 /* A write lease means that nobody else has the file open, and that whoever
@@ -356,15 +183,15 @@ static int write_spare(struct store *s, const struct buffer *text)
 	int r;
 
 	if (s->spare_fd >= 0 && lease_spare(s) == 0) {
-		r = bring_up_to_date(s->spare_fd, s->spare_signature.size,
-				     &s->spare_stale, text);
+		r = stale_write(s->spare_fd, s->spare_signature.size,
+				&s->spare_stale, text);
 		stamp(s->spare_fd);
 		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
 		return r;
 	}
 	r = make_spare(s);
 	if (r == 0)
-		r = bring_up_to_date(s->spare_fd, 0, &all_stale, text);
+		r = stale_write(s->spare_fd, 0, &stale_all, text);
 	if (r == 0)
 		stamp(s->spare_fd);
 	return r;
@@ -389,7 +216,7 @@ static void swap_files(struct store *s, bool exchanged)
 		s->spare_fd =
 			openat(s->dirfd, s->spare_name,
 			       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		s->spare_stale = all_stale;
+		s->spare_stale = stale_all;
 		choose_signal(s->spare_fd);
 		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
 			s->spare_signature = signature_of(&st);
@@ -456,7 +283,7 @@ int store_commit(struct store *s, bool durable)
 	int r = replace(s, durable);
 
 	if (r == 0) {
-		s->live_stale = none_stale;
+		s->live_stale = stale_none;
 		return 0;
 	}
 	drop_files(s);
@@ -475,7 +302,7 @@ static void take_if_newer(struct store *s, const char *name,
 	_cleanup_entries_ struct entries whole = {};
 	struct stat st;
 
-	if (read_file(s->dirfd, name, &spare, &st) < 0 ||
+	if (statefile_read(s->dirfd, name, &spare, &st) < 0 ||
 	    st.st_mtim.tv_sec < newest->tv_sec ||
 	    (st.st_mtim.tv_sec == newest->tv_sec &&
 	     st.st_mtim.tv_nsec < newest->tv_nsec) ||
@@ -543,8 +370,8 @@ static void set_entries(struct store *s, struct entries *e,
 	s->dirty = false;
 	pthread_mutex_unlock(&s->mutex);
 	*e = old;
-	s->spare_stale = all_stale;
-	s->live_stale = all_stale;
+	s->spare_stale = stale_all;
+	s->live_stale = stale_all;
 }
 
 /* The damaged file keeps its name until the good one has it: nobody finds
@@ -565,8 +392,7 @@ static int mend(struct store *s)
 	set_entries(s, &good, &nowhere);
 	r = make_spare(s);
 	if (r == 0)
-		r = bring_up_to_date(s->spare_fd, 0, &all_stale,
-				     &s->entries.text);
+		r = stale_write(s->spare_fd, 0, &stale_all, &s->entries.text);
 	if (r == 0) {
 		stamp(s->spare_fd);
 		r = rename_over(s);
@@ -588,7 +414,7 @@ int store_load(struct store *s)
 
 	if (r < 0)
 		return r;
-	if (s->loaded && same_signature(&now, &s->signature))
+	if (s->loaded && signature_same(&now, &s->signature))
 		return 0;
 	drop_files(s); /* attributes may have changed as well */
 	r = read_entries(s, &e, &now);
@@ -639,7 +465,7 @@ static int copy_memory(struct store *s, const struct signature *now,
 		       struct buffer *ret_text)
 {
 	LOCK_SCOPE(&s->mutex);
-	if (!s->loaded || s->dirty || !same_signature(now, &s->signature))
+	if (!s->loaded || s->dirty || !signature_same(now, &s->signature))
 		return 0;
 	return buffer_append(ret_text, s->entries.text.data,
 			     s->entries.text.len) < 0
@@ -685,7 +511,7 @@ int store_peek(struct store *s, const char *key, struct buffer *ret_text)
 	if (r < 0)
 		return r;
 	LOCK_SCOPE(&s->mutex);
-	if (!s->loaded || s->dirty || !same_signature(&now, &s->signature))
+	if (!s->loaded || s->dirty || !signature_same(&now, &s->signature))
 		return -EAGAIN;
 	entry = entries_find(&s->entries, key);
 	if (!entry)
@@ -698,7 +524,7 @@ bool store_is_current(const struct store *s, const struct signature *signature)
 {
 	struct signature now;
 
-	return sign(s, &now) == 0 && same_signature(&now, signature);
+	return sign(s, &now) == 0 && signature_same(&now, signature);
 }
 
 int store_init(struct store *s, int dirfd, const char *name, const char *tag)
@@ -710,8 +536,8 @@ int store_init(struct store *s, int dirfd, const char *name, const char *tag)
 		.can_lease = true,
 		.live_fd = -1,
 		.spare_fd = -1,
-		.spare_stale = all_stale,
-		.live_stale = all_stale,
+		.spare_stale = stale_all,
+		.live_stale = stale_all,
 	};
 	if (asprintf(&s->spare_name, "%s" STORE_SPARE "%s", name, tag) < 0)
 		s->spare_name = NULL;

@@ -40,33 +40,14 @@
 #include <sys/stat.h>
 
 #include "core/entries.h"
+#include "core/signature.h"
+#include "core/stale.h"
 
-#define STORE_SIZE_MAX (1UL << 30) /* a larger file counts as damaged */
-#define STORE_SPARE ".spare-"	   /* locks.json.spare-TAG */
+#define STORE_SPARE ".spare-" /* locks.json.spare-TAG */
 
 /* What store_load() found. */
 #define STORE_CHANGED 1 /* another program wrote it */
 #define STORE_MENDED 2	/* it was damaged; the last good state is back */
-
-/* Tells one state of a file from another. All zero: there is no file. */
-struct signature {
-	uint64_t dev;
-	uint64_t ino;
-	uint64_t size;
-	struct timespec mtime;
-	struct timespec ctime;
-};
-
-/* The parts of a copy of the text that are older than the text. */
-#define STALE_RANGES 16
-struct stale {
-	int n;
-	struct {
-		size_t from;
-		size_t to;
-	} ranges[STALE_RANGES];
-	size_t tail; /* and everything from here; SIZE_MAX: nothing */
-};
 
 struct store {
 	int dirfd; /* the folder of locks.json; borrowed */
