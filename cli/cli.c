@@ -10,6 +10,7 @@
 
 #include "cli/text.h"
 #include "core/cleanup.h"
+#include "core/escape.h"
 
 void complain(const char *format, ...)
 {
@@ -23,7 +24,7 @@ void complain(const char *format, ...)
 	va_end(ap);
 	if (len < 0)
 		text = NULL;
-	if (text && text_escape(&safe, text) == 0)
+	if (text && escape_append(&safe, text) == 0)
 		fprintf(stderr, "camlock: %s\n", safe.data);
 	else
 		fputs("camlock: out of memory\n", stderr);

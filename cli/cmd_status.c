@@ -12,6 +12,7 @@
 #include "cli/records.h"
 #include "cli/text.h"
 #include "core/json.h"
+#include "core/escape.h"
 
 static const char help[] =
 	"usage: camlock status [--json] [--locks FILE] [PATH...]\n"
@@ -99,7 +100,7 @@ static int show_table(const struct places *places, const struct place *place,
 		if (places_cover(places, place, records->list[i].path))
 			r = add_row(&t, &records->list[i]);
 	if (r == 0)
-		r = text_escape(&root, place->root);
+		r = escape_append(&root, place->root);
 	if (r < 0)
 		return fail(TROUBLE, "out of memory");
 	if (!places_are_one(places))

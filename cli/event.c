@@ -7,6 +7,7 @@
 
 #include "cli/text.h"
 #include "core/cleanup.h"
+#include "core/escape.h"
 #include "core/json.h"
 
 void event_release(struct event *e)
@@ -80,12 +81,12 @@ int event_parse(struct event *ret_event, const char *line, size_t len)
 
 static int append_person(struct buffer *b, const struct record *r)
 {
-	int err = text_escape(b, r->user);
+	int err = escape_append(b, r->user);
 
 	if (err == 0 && r->host && *r->host)
 		err = buffer_append(b, "@", 1);
 	if (err == 0 && r->host)
-		err = text_escape(b, r->host);
+		err = escape_append(b, r->host);
 	return err;
 }
 
@@ -109,7 +110,7 @@ static int append_quoted(struct buffer *b, const char *before, const char *text,
 	int r = buffer_append_string(b, before);
 
 	if (r == 0)
-		r = text_escape(b, text);
+		r = escape_append(b, text);
 	return r == 0 ? buffer_append_string(b, after) : r;
 }
 
@@ -144,7 +145,7 @@ static int append_holder(struct buffer *b, const struct event *e)
 static int append_event(struct buffer *b, const char *event)
 {
 	size_t begin = b->len;
-	int r = text_escape(b, event);
+	int r = escape_append(b, event);
 
 	while (r == 0 && b->len < begin + strlen("refused "))
 		r = buffer_append(b, " ", 1);
@@ -155,14 +156,14 @@ int event_format(struct buffer *b, const struct event *e)
 {
 	char time[LOCAL_SIZE];
 	bool is_time = local_time(time, e->time);
-	int r = text_escape(b, is_time ? time : e->time);
+	int r = escape_append(b, is_time ? time : e->time);
 
 	if (r == 0)
 		r = buffer_append_string(b, "  ");
 	if (r == 0)
 		r = append_event(b, e->event);
 	if (r == 0)
-		r = text_escape(b, e->path ? e->path : "-");
+		r = escape_append(b, e->path ? e->path : "-");
 	if (r == 0 && e->who.user)
 		r = append_who(b, &e->who);
 	if (r == 0 && e->holder.user)

@@ -9,44 +9,8 @@
 #include <wctype.h>
 
 #include "core/cleanup.h"
+#include "core/escape.h"
 #include "core/timestamp.h"
-
-/* Unicode's bidirectional embeddings, overrides and isolates. */
-static bool turns_direction(wchar_t c)
-{
-	return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-static int append_hex(struct buffer *b, const char *bytes, size_t n)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = buffer_printf(b, "\\x%02x", (unsigned char)bytes[i]);
-	return r;
-}
-
-int text_escape(struct buffer *b, const char *text)
-{
-	size_t left = strlen(text);
-	int r = buffer_append(b, "", 0);
-
-	while (r == 0 && left > 0) {
-		mbstate_t state = {};
-		wchar_t c;
-		size_t n = mbrtowc(&c, text, left, &state);
-
-		if (n > left) /* not UTF-8 */
-			r = append_hex(b, text, n = 1);
-		else if (!iswprint((wint_t)c) || turns_direction(c))
-			r = append_hex(b, text, n);
-		else
-			r = buffer_append(b, text, n);
-		text += n;
-		left -= n;
-	}
-	return r;
-}
 
 int text_width(const char *text)
 {
@@ -74,7 +38,7 @@ int table_add(struct table *t, const char *cell)
 		t->cells = cells;
 		t->cap = cap;
 	}
-	if (text_escape(&safe, cell && *cell ? cell : "-") < 0)
+	if (escape_append(&safe, cell && *cell ? cell : "-") < 0)
 		return -ENOMEM;
 	t->cells[t->n_cells++] = take_ptr(safe.data);
 	return 0;

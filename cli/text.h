@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Text for people: names made harmless, tables, times of day.
- *
- * Names and messages come from users. What could steer a terminal or forge a
- * line is written as \xNN: control characters, bytes that are not UTF-8, and
- * the marks that turn the direction of writing round.
- *
- * Needs a UTF-8 LC_CTYPE.
+ * Text for people: tables and times of day. Needs a UTF-8 LC_CTYPE.
  */
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
@@ -16,10 +10,7 @@
 
 #include "core/buffer.h"
 
-/* Appends `text`, harmless. Returns 0 or -ENOMEM. */
-int text_escape(struct buffer *b, const char *text);
-
-/* Columns on a terminal; `text` went through text_escape(). */
+/* Columns on a terminal; `text` went through escape_append(). */
 int text_width(const char *text);
 
 /* Rows of cells, added one after the other, escaped on the way in. */

@@ -3,13 +3,13 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/buffer.h"
 #include "core/cleanup.h"
+#include "core/escape.h"
 
 static atomic_bool to_syslog;
 
@@ -17,28 +17,6 @@ void log_to_syslog(void)
 {
 	openlog("camlock", LOG_PID, LOG_DAEMON);
 	to_syslog = 1;
-}
-
-/* C0 and C1 control characters; the latter are C2 80 to C2 9F in UTF-8. */
-static bool is_control(const unsigned char *p)
-{
-	return *p < 0x20 || *p == 0x7f ||
-	       (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
-}
-
-static int append_safe(struct buffer *b, const char *text)
-{
-	int r = 0;
-
-	for (; r == 0 && *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (is_control((const unsigned char *)text))
-			r = buffer_printf(b, "\\x%02x", c);
-		else
-			r = buffer_append(b, text, 1);
-	}
-	return r;
 }
 
 /* One write(), so that lines of several threads don't mix. */
@@ -65,7 +43,7 @@ void log_line(int priority, const char *format, ...)
 		text = NULL;
 		return;
 	}
-	if (append_safe(&safe, text) < 0 || !safe.data)
+	if (escape_append(&safe, text) < 0 || !safe.data)
 		return;
 	if (to_syslog)
 		syslog(priority, "%s", safe.data);

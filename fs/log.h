@@ -3,8 +3,7 @@
  * What the daemon has to say to people: one line each, to standard error in
  * the foreground (and until the mount answers), to syslog(3) afterwards.
  *
- * Names in a line come from users: control characters are written as \xNN, so
- * that no name can forge a line or steer a terminal.
+ * Names in a line come from users, and are escaped (core/escape.h).
  */
 #ifndef FS_LOG_H
 #define FS_LOG_H
