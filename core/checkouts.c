@@ -151,9 +151,10 @@ bool checkout_is_owned_by(const struct checkout *co, const struct record *want)
 	       same(co->record.seat, want->seat);
 }
 
-const char *checkout_path(const struct checkout *co)
+char *checkouts_path(struct checkouts *c, const struct checkout *co)
 {
-	return co->path;
+	LOCK_SCOPE(&c->mutex);
+	return strdup(co->path);
 }
 
 int checkout_record(const struct checkout *co, struct record *ret_record)
@@ -544,7 +545,7 @@ static void unuse(struct checkouts *c, struct checkout_claim *claims, size_t n)
 
 		if (co->busy)
 			remove_checkout(c, co);
-		else if (--co->uses == 0 && !stays(c, co, 0))
+		else if (--co->uses == 0 && !stays(c, co, co->scratch))
 			end(c, co);
 	}
 }
@@ -710,6 +711,12 @@ static int rename_checkout(struct checkouts *c, struct checkout *co,
 	free(co->path);
 	co->path = path;
 	hash_insert(&c->by_path, &co->node, hash_string(path)); /* has room */
+	if (co->scratch && !co->uses) {
+		/* the scratch file goes by its old folder, and won't end it */
+		co->scratch = 0;
+		set_until(c, co, clock_now() +
+					 CHECKOUTS_RESERVED_MS * NSEC_PER_MSEC);
+	}
 	return 0;
 }
 

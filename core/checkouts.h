@@ -103,7 +103,10 @@ void checkouts_move(struct checkouts *c, const char *from, const char *to,
 void checkouts_folder_gone(struct checkouts *c, const char *folder,
 			   const struct record *owner);
 
-const char *checkout_path(const struct checkout *co);
+/* A copy of its path, which changes with a folder above it; NULL when memory is
+ * short. */
+char *checkouts_path(struct checkouts *c, const struct checkout *co);
+
 bool checkout_is_owned_by(const struct checkout *co, const struct record *want);
 
 /* A copy of what its record says. */

@@ -118,6 +118,21 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	return 0;
 }
 
+static char *path_of_grant(struct camfs *fs, const struct open_file *file)
+{
+	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));
+	return file->grant.checkout ? checkouts_path(fs->checkouts,
+						     file->grant.checkout)
+				    : NULL;
+}
+
+bool file_is_current(struct camfs *fs, struct open_file *file)
+{
+	_cleanup_free_ char *path = path_of_grant(fs, file);
+
+	return !path || gate_still_leads(fs, path, file->inode);
+}
+
 /* What the kernel wrote by itself, we only see in the file's times. */
 bool file_has_changed(int fd, const struct stat *start)
 {
@@ -166,12 +181,14 @@ static bool is_mapped(int probe)
 void file_release(fuse_req_t req, struct open_file *file)
 {
 	struct camfs *fs = camfs_of(req);
-	_cleanup_close_ int probe = open_mapping_probe(file);
-	bool written = file->grant.checkout &&
-		       (file->emptied ||
-			file_has_changed(file->use.fd, &file->start));
+	_cleanup_close_ int probe = -1;
+	bool written;
 
-	unlink_file(req, file);
+	unlink_file(req, file); /* no rename changes its grant from here on */
+	probe = open_mapping_probe(file);
+	written = file->grant.checkout &&
+		  (file->emptied ||
+		   file_has_changed(file->use.fd, &file->start));
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe))
 		mapped_wait(fs->mapped, take_fd(probe), &file->grant,

@@ -44,6 +44,10 @@ bool file_flags_write(int flags);
 int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	      bool emptied, struct fuse_file_info *fi);
 
+/* Whether the file still has the name a new handle has checked out. If so, any
+ * rename from now on takes the handle along: file_retarget(). */
+bool file_is_current(struct camfs *fs, struct open_file *file);
+
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
 

@@ -196,10 +196,42 @@ static int grant_path(const struct caller *who, const char *path,
 	return r;
 }
 
-int gate_create(const struct caller *who, const char *path,
+/* What was taken is a path; meanwhile a folder above it may have moved. */
+static bool is_still_in(struct camfs *fs, const char *path, struct inode *dir,
+			const char *name)
+{
+	int error;
+	_cleanup_free_ char *now =
+		inodes_path_of(&fs->inodes, dir, name, &error);
+
+	return now && !strcmp(now, path);
+}
+
+bool gate_still_leads(struct camfs *fs, const char *path, struct inode *inode)
+{
+	int error;
+	_cleanup_free_ char *now = inodes_path(&fs->inodes, inode, &error);
+	struct stat st;
+
+	if (now && !strcmp(now, path))
+		return true;
+	/* it goes by another name just now, but may have this one, too */
+	return inodes_stat_path(&fs->inodes, path, &st) == 0 &&
+	       st.st_dev == inode->dev && st.st_ino == inode->ino;
+}
+
+int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		struct grant *ret_grant)
 {
-	return grant_path(who, path, NULL, ret_grant);
+	int error;
+	_cleanup_free_ char *path =
+		inodes_path_of(&who->fs->inodes, dir, name, &error);
+	int r = path ? grant_path(who, path, NULL, ret_grant) : error;
+
+	if (r < 0 || is_still_in(who->fs, path, dir, name))
+		return r;
+	gate_close(who->fs, ret_grant, false, false);
+	return -ESTALE;
 }
 
 /* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
@@ -227,13 +259,19 @@ int gate_open(const struct caller *who, struct inode *inode,
 	struct stat st;
 	int r = path_of_inode(who->fs, inode, &path, &st);
 
-	return r <= 0 ? r : grant_path(who, path, &st, ret_grant);
+	if (r > 0)
+		r = grant_path(who, path, &st, ret_grant);
+	if (r < 0 || !path || gate_still_leads(who->fs, path, inode))
+		return r;
+	gate_close(who->fs, ret_grant, false, false);
+	return -ESTALE;
 }
+
 
 static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
 		      bool written, pid_t pid)
 {
-	_cleanup_free_ char *path = strdup(checkout_path(co));
+	_cleanup_free_ char *path = checkouts_path(fs->checkouts, co);
 	_cleanup_record_ struct record was = {};
 
 	if (checkouts_give_back(fs->checkouts, co, flushed, written, pid,
@@ -266,7 +304,8 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	n.path = inodes_path_of(&fs->inodes, dir, name, &error);
 	if (!n.path)
 		return error;
-	n.inode = inodes_named(&fs->inodes, dir, name);
+	n.inodes = &fs->inodes;
+	n.inode = inodes_named(n.inodes, dir, name, &n.st);
 	*ret_name = n;
 	return 0;
 }
@@ -274,6 +313,8 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 void gate_name_release(struct gate_name *n)
 {
 	free(n->path);
+	if (n->inode)
+		inodes_forget(n->inodes, n->inode->id, 1);
 	*n = (struct gate_name){};
 }
 
@@ -331,8 +372,12 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	struct checkout_claim claims[MAX_NAMES];
 	size_t n_claims = claim_names(who, names, n, claims);
 	struct wait w = caller_wait(who);
-	int r = check_all_aliases(who, names, n);
+	int r;
 
+	/* two folders that had the same name, one after the other */
+	if (n == 2 && !strcmp(names[0].path, names[1].path))
+		return -ESTALE;
+	r = check_all_aliases(who, names, n);
 	if (r < 0 || n_claims == 0)
 		return r;
 	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
@@ -345,6 +390,10 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	for (size_t i = n; i-- > 0;)
 		if (names[i].document)
 			names[i].checkout = claims[--n_claims].checkout;
+	for (size_t i = 0; i < n; i++)
+		if (!is_still_in(who->fs, names[i].path, names[i].dir,
+				 names[i].name))
+			return -ESTALE;
 	r = check_all_aliases(who, names, n);
 	return r == 0 ? check_all_writers(who, names, n) : r;
 }

@@ -33,8 +33,11 @@ struct grant {
  * is deleted, but open somewhere, has no name: nothing is granted, or refused. */
 int gate_open(const struct caller *who, struct inode *inode,
 	      struct grant *ret_grant);
-int gate_create(const struct caller *who, const char *path,
+int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		struct grant *ret_grant);
+
+/* Whether a path that was taken for an inode is still one of its names. */
+bool gate_still_leads(struct camfs *fs, const char *path, struct inode *inode);
 
 /* Gives it back; `flushed`: it was counted as such; `written`: the document
  * was changed through it, which goes into the history with the last handle. */
@@ -45,7 +48,8 @@ void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
 struct gate_name {
 	struct inode *dir;
 	const char *name;
-	struct inode *inode; /* what it leads to, if the kernel knows */
+	struct inodes *inodes;
+	struct inode *inode; /* what it leads to, if the kernel knows; kept */
 	struct stat st;	     /* of that; st_nlink 0: there is nothing */
 	char *path;
 	bool document;

@@ -151,6 +151,25 @@ static void drop_unused(struct inodes *t, struct inode *inode)
 	}
 }
 
+static void set_name(struct inodes *t, struct inode *inode,
+		     struct inode *parent, char *name);
+
+/* Folders moved on the share behind our back: what we thought to be above
+ * `inode` is below it. The link that is no longer true is cut, for a path that
+ * goes round would never end. */
+static void cut_cycle(struct inodes *t, struct inode *inode,
+		      struct inode *parent)
+{
+	for (; parent && parent->id != ROOT_ID; parent = parent->parent) {
+		if (parent->parent != inode)
+			continue;
+		inode->nlookup++; /* its last child may be all that keeps it */
+		set_name(t, parent, NULL, NULL);
+		inode->nlookup--;
+		return;
+	}
+}
+
 /* Takes the name, which is on the heap; without memory for it, or with no
  * parent, the inode has none. */
 static void set_name(struct inodes *t, struct inode *inode,
@@ -162,11 +181,17 @@ static void set_name(struct inodes *t, struct inode *inode,
 		free(name);
 		return;
 	}
+	if (parent == inode)
+		parent = NULL;
+	if (inode->n_children)
+		cut_cycle(t, inode, parent);
 	if (old)
 		hash_remove(&t->by_name, &inode->by_name);
 	free(inode->name);
 	inode->name = parent ? name : NULL;
 	inode->parent = name ? parent : NULL;
+	if (!parent)
+		free(name);
 	if (inode->parent &&
 	    hash_insert(&t->by_name, &inode->by_name,
 			hash_name(parent, name)) < 0) {
@@ -446,8 +471,9 @@ static int open_by_path(struct inodes *t, struct inode *inode)
 								       : fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_dev != inode->dev || st.st_ino != inode->ino)
-		return -ESTALE;
+	if (st.st_dev != inode->dev || st.st_ino != inode->ino ||
+	    (st.st_mode & S_IFMT) != inode->type)
+		return -ESTALE; /* never a FIFO, where an open would hang */
 	return take_fd(fd);
 }
 
@@ -518,10 +544,22 @@ int inodes_stat_name(struct inodes *t, struct inode *inode,
 }
 
 struct inode *inodes_named(struct inodes *t, const struct inode *dir,
-			   const char *name)
+			   const char *name, const struct stat *st)
 {
 	LOCK_SCOPE(&t->mutex);
-	return find_name(t, dir, name);
+	/* of one that was replaced on the share the name may be known, too */
+	for (struct hash_node *n = hash_first(&t->by_name,
+					      hash_name(dir, name));
+	     n; n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_name);
+
+		if (inode->parent != dir || strcmp(inode->name, name) != 0 ||
+		    inode->dev != st->st_dev || inode->ino != st->st_ino)
+			continue;
+		inode->nlookup++;
+		return inode;
+	}
+	return NULL;
 }
 
 int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st)

@@ -137,10 +137,10 @@ int inodes_open(struct inodes *t, struct inode *inode);
 int inodes_stat_name(struct inodes *t, struct inode *inode,
 		     struct stat *ret_st);
 
-/* The inode last known under a name, or NULL. The kernel keeps it while it
- * removes or renames the name. */
+/* The inode of the file of that name, if it is known under the name, with one
+ * more lookup, for inodes_forget(); or NULL. */
 struct inode *inodes_named(struct inodes *t, const struct inode *dir,
-			   const char *name);
+			   const char *name, const struct stat *st);
 
 /* What is at a path now, following nothing. Returns 0 or -errno. */
 int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st);

@@ -51,9 +51,13 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 	if (fd < 0)
 		return fd;
 	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
-	if (r == 0)
-		take_fd(fd);
-	return r;
+	if (r < 0)
+		return r;
+	take_fd(fd);
+	if (file_is_current(camfs_of(req), file_of(fi)))
+		return 0;
+	file_release(req, file_of(fi));
+	return -ESTALE;
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -137,7 +141,6 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 {
 	struct camfs *fs = camfs_of(req);
 	struct inode *dir = ops_inode(req, dir_ino);
-	_cleanup_free_ char *path = NULL;
 	struct fuse_entry_param entry;
 	struct grant grant = {};
 	struct caller who;
@@ -147,8 +150,8 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		return;
 	caller_get(req, "opened for writing", &who);
 	r = ops_check_name(fs, dir, name, true);
-	if (r == 0 && (path = inodes_path_of(&fs->inodes, dir, name, &r)))
-		r = gate_create(&who, path, &grant);
+	if (r == 0)
+		r = gate_create(&who, dir, name, &grant);
 	if (r == 0)
 		r = create_file(req, dir, name, mode, &grant, fi, &entry);
 	gate_close(fs, &grant, false, r == 0); /* if it is left */
@@ -196,7 +199,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct open_file *file;
-	int r = 0;
+	int fd, r = 0;
 
 	if (ctldir_owns(ino)) {
 		fuse_reply_err(req, 0);
@@ -204,7 +207,10 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	file = file_of(fi);
 	/* close() is where a network share reports late errors */
-	if (camfs_of(req)->share.is_network && close(dup(file->use.fd)) < 0)
+	fd = camfs_of(req)->share.is_network
+		     ? fcntl(file->use.fd, F_DUPFD_CLOEXEC, 3)
+		     : -1;
+	if (fd >= 0 && close(fd) < 0)
 		r = errno;
 	file_set_flushed(camfs_of(req), file, true);
 	fuse_reply_err(req, r);

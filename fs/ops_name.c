@@ -284,8 +284,8 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	if (r == 0)
 		r = unlink_as_caller(req, dirfd, name, 0);
 	if (r == 0) {
-		forget_name(fs, &n);
 		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
+		forget_name(fs, &n);
 		if (n.document)
 			gate_note(&who, HISTORY_DELETED, n.path);
 	}
@@ -370,14 +370,15 @@ static void renamed(const struct caller *who, const struct gate_name *from,
 	if (to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
 	    from->st.st_dev == to->st.st_dev)
 		return;
+	/* First of all: an open that is under way looks at it last of all. */
+	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
+		     exchange);
 	if (exchange) {
 		follow_both(who, from, to);
 	} else {
 		follow(who, from, to);
 		forget_name(fs, to);
 	}
-	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
-		     exchange);
 	if (from->document && to->document)
 		gate_note(who, HISTORY_RENAMED, from->path);
 }
