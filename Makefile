@@ -87,6 +87,11 @@ tests: all $(units)
 check: tests
 	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
 
+# With programs of some hundred megabytes, which it installs.
+check-apps: all
+	@scripts/install-packages test apps
+	@BUILD=$(B) tests/run apps/
+
 bench: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
 
@@ -119,7 +124,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|bench|bench-quick|fuzz|install|lint|clean]'
+	@echo 'make [all|check|check-apps|bench|bench-quick|fuzz|install|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -127,6 +132,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check bench bench-quick fuzz run-fuzzers install lint clean help
+.PHONY: all always tests check check-apps bench bench-quick fuzz run-fuzzers install lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
