@@ -100,7 +100,7 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	file->use.fd = fd;
 	file->flags = fi->flags;
 	file->emptied = emptied;
-	if (grant->checkout && fstat(fd, &file->start) < 0) {
+	if (grant->checkout && !emptied && fstat(fd, &file->start) < 0) {
 		int r = -errno;
 
 		free(file);

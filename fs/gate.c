@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/lockholder.h"
 #include "core/timestamp.h"
 #include "fs/file.h"
 #include "fs/log.h"
@@ -39,14 +40,25 @@ static int refuse(const struct caller *who, const char *path,
 	return -EBUSY;
 }
 
+static void say_who_holds_lock(struct camfs *fs, const char *path)
+{
+	_cleanup_free_ char *name = NULL;
+	char holder[128];
+
+	if (asprintf(&name, "%s.lock", fs->share.locks_name) < 0) {
+		name = NULL;
+		return;
+	}
+	lockholder_describe(fs->share.locks_dir, name, holder, sizeof(holder));
+	log_error("cannot check out '%s': another program has held the file "
+		  "lock '%s' for more than %u ms (%s); it must let go first",
+		  path, name, fs->options->lock_timeout, holder);
+}
+
 static int failed(struct camfs *fs, const char *path, int error)
 {
 	if (error == -ETIMEDOUT)
-		log_error("cannot check out '%s': another program has held the "
-			  "file lock '%s.lock' for more than %u ms; see who "
-			  "with fuser(1)",
-			  path, fs->share.locks_name,
-			  fs->options->lock_timeout);
+		say_who_holds_lock(fs, path);
 	else if (error != -EINTR)
 		log_error("cannot check out '%s': recording it in '%s': %s",
 			  path, fs->share.locks_name, strerror(-error));

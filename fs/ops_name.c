@@ -286,11 +286,11 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	if (r == 0) {
 		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
 		forget_name(fs, &n);
-		if (n.document)
-			gate_note(&who, HISTORY_DELETED, n.path);
 	}
 	gate_leave(&who, &n, r, false, false);
 	fuse_reply_err(req, -r);
+	if (r == 0 && n.document)
+		gate_note(&who, HISTORY_DELETED, n.path);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
