@@ -271,6 +271,9 @@ int gate_open(const struct caller *who, struct inode *inode,
 	struct stat st;
 	int r = path_of_inode(who->fs, inode, &path, &st);
 
+	if (r == 0 &&
+	    inodes_tell_gone(&who->fs->inodes, inode, who->process.pid))
+		return -ESTALE;
 	if (r > 0)
 		r = grant_path(who, path, &st, ret_grant);
 	if (r < 0 || !path || gate_still_leads(who->fs, path, inode))

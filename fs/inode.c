@@ -543,6 +543,16 @@ int inodes_stat_name(struct inodes *t, struct inode *inode,
 	return 0;
 }
 
+bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid)
+{
+	bool again;
+
+	LOCK_SCOPE(&t->mutex);
+	again = inode->told_gone == pid;
+	inode->told_gone = again ? 0 : pid;
+	return !again;
+}
+
 struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 			   const char *name, const struct stat *st)
 {

@@ -45,6 +45,7 @@ struct inode {
 	struct file_handle *handle; /* NULL: by path */
 
 	uint64_t nlookup;
+	pid_t told_gone; /* see inodes_tell_gone() */
 	uint32_t n_children;
 	struct inode *parent; /* NULL for the root, and when it has no name */
 	char *name;
@@ -141,6 +142,12 @@ int inodes_stat_name(struct inodes *t, struct inode *inode,
  * more lookup, for inodes_forget(); or NULL. */
 struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 			   const char *name, const struct stat *st);
+
+/* For a process that opens a deleted file: whether it is to be told -ESTALE.
+ * If it came by a name, which leads to another file by now, the kernel looks the
+ * name up again; if it did not (/proc/PID/fd), it asks again at once, and then
+ * it is not told a second time. */
+bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid);
 
 /* What is at a path now, following nothing. Returns 0 or -errno. */
 int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st);
