@@ -65,7 +65,8 @@ static int try_lock(int fd, bool shared, bool with_ofd)
 	if (!with_ofd || fcntl(fd, F_OFD_SETLK, &whole) == 0)
 		return 0;
 	r = -errno;
-	flock(fd, LOCK_UN);
+	if (flock(fd, LOCK_UN) < 0)
+		return -ESTALE; /* only closing it frees it now */
 	return r == -EACCES ? -EWOULDBLOCK : r;
 }
 
@@ -74,18 +75,19 @@ int filelock_try(int fd, bool shared)
 	return try_lock(fd, shared, wants_ofd(fd));
 }
 
-static void unlock(const struct filelock *l)
+static bool unlock(const struct filelock *l)
 {
 	struct flock whole = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
-	if (l->with_ofd)
-		fcntl(l->fd, F_OFD_SETLK, &whole);
-	flock(l->fd, LOCK_UN);
+	if (l->with_ofd && fcntl(l->fd, F_OFD_SETLK, &whole) < 0)
+		return false;
+	return flock(l->fd, LOCK_UN) == 0;
 }
 
 static void forget(struct filelock *l)
 {
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	l->fd = -1;
 }
 
@@ -166,5 +168,6 @@ int filelock_acquire(struct filelock *l, const struct wait *w)
 
 void filelock_drop(struct filelock *l)
 {
-	unlock(l);
+	if (!unlock(l))
+		forget(l); /* a network share may fail to; closing frees it */
 }

@@ -186,7 +186,9 @@ static int write_spare(struct store *s, const struct buffer *text)
 		r = stale_write(s->spare_fd, s->spare_signature.size,
 				&s->spare_stale, text);
 		stamp(s->spare_fd);
-		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
+		/* live with a lease on it, it would hang all who open it */
+		if (fcntl(s->spare_fd, F_SETLEASE, F_UNLCK) < 0 && r == 0)
+			r = -errno;
 		return r;
 	}
 	r = make_spare(s);
@@ -252,17 +254,16 @@ static int publish(struct store *s)
 
 /* Remembers which file it is that says what is in memory. Not by its name,
  * which somebody who ignores the file lock may have given to another. */
-static int settle(struct store *s)
+static void settle(struct store *s)
 {
 	struct stat st;
+	bool known = fstat(s->live_fd, &st) == 0;
 
-	if (fstat(s->live_fd, &st) < 0)
-		return -errno;
 	LOCK_SCOPE(&s->mutex);
-	s->signature = signature_of(&st);
-	s->loaded = true;
+	if (known)
+		s->signature = signature_of(&st);
+	s->loaded = known; /* it is in the file all the same: to be read again */
 	s->dirty = false;
-	return 0;
 }
 
 static int replace(struct store *s, bool durable)
@@ -275,7 +276,9 @@ static int replace(struct store *s, bool durable)
 		r = publish(s);
 	if (r == 0 && durable && fsync(s->dirfd) < 0)
 		r = -errno;
-	return r == 0 ? settle(s) : r;
+	if (r == 0)
+		settle(s);
+	return r;
 }
 
 int store_commit(struct store *s, bool durable)
@@ -398,7 +401,7 @@ static int mend(struct store *s)
 		r = rename_over(s);
 	}
 	if (r == 0)
-		r = settle(s);
+		settle(s);
 	if (r < 0 && linked)
 		unlinkat(s->dirfd, s->damaged_name, 0);
 	else if (r < 0)
