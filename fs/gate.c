@@ -104,10 +104,10 @@ static bool is_document(struct camfs *fs, const char *path, const char *program)
 
 /* ---- hard links: the inode is what is held, all its names are ---- */
 
-/* Whether a record of another owner is of the same file under another name. */
+/* Whether a record is of the same file under another name, and another's. */
 static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
 		     const struct stat *st, const char *path,
-		     const struct owner *owner, struct record *ret_holder)
+		     const struct owner *owner)
 {
 	_cleanup_record_ struct record rec = {};
 	const char *other = snapshot_path(s, i);
@@ -115,25 +115,28 @@ static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
 	size_t len;
 	const char *text = snapshot_text(s, i, &len);
 
-	if (!strcmp(other, path) || record_parse(&rec, text, len) < 0 ||
-	    record_owned_by(&rec, owner) ||
-	    inodes_stat_path(&fs->inodes, other, &other_st) < 0 ||
-	    other_st.st_dev != st->st_dev || other_st.st_ino != st->st_ino ||
-	    registry_is_stale(fs->registry, &rec))
-		return false;
-	*ret_holder = rec;
-	rec = (struct record){};
-	return true;
+	return strcmp(other, path) != 0 && record_parse(&rec, text, len) == 0 &&
+	       !record_owned_by(&rec, owner) &&
+	       inodes_stat_path(&fs->inodes, other, &other_st) == 0 &&
+	       other_st.st_dev == st->st_dev && other_st.st_ino == st->st_ino;
 }
 
-/* Asked before the path itself is taken, so that who is refused was never in
- * the way of the one who has it; and after: of two who take two names of one
- * file at the same time, one at least finds the other. */
+/* The record may be one that is just being given back: ask as for any path. */
+static int check_alias(const struct caller *who, const char *path,
+		       const char *other)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct wait w = caller_wait(who);
+	int r = checkouts_check(who->fs->checkouts, other, false, false,
+				&who->record, &w, &conflict);
+
+	return verdict(who, path, r, &conflict);
+}
+
 static int check_aliases(const struct caller *who, const struct stat *st,
 			 const char *path)
 {
 	struct camfs *fs = who->fs;
-	_cleanup_conflict_ struct registry_conflict conflict = {};
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	struct owner owner = { who->user, fs->host, who->record.seat,
 			       registry_lease(fs->registry) };
@@ -144,14 +147,10 @@ static int check_aliases(const struct caller *who, const struct stat *st,
 	r = registry_snapshot(fs->registry, &s);
 	if (r < 0)
 		return failed(fs, path, r);
-	for (size_t i = 0; i < snapshot_count(s); i++) {
-		if (!is_alias(fs, s, i, st, path, &owner, &conflict.holder))
-			continue;
-		conflict.path = strdup(snapshot_path(s, i));
-		return conflict.path ? refuse(who, path, &conflict)
-				     : -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < snapshot_count(s); i++)
+		if (is_alias(fs, s, i, st, path, &owner))
+			r = check_alias(who, path, snapshot_path(s, i));
+	return r;
 }
 
 /* ---- handles ---- */
