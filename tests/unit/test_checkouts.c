@@ -27,7 +27,11 @@ static void finish(void)
 {
 	checkouts_free(checkouts);
 	registry_close(registry);
-	CHECK_STRING(read_text("locks.json"), "{}");
+	{
+		_cleanup_free_ char *text = read_text("locks.json");
+
+		CHECK_STRING(text, "{}");
+	}
 }
 
 static struct record record_of(const char *user)

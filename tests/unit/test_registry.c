@@ -275,7 +275,11 @@ static void records_follow_two_folders_that_change_places(void)
 	CHECK(is_recorded("x/sub/b") && !is_recorded("y/sub/b"));
 	CHECK_NUMBER(checkout(r, "y/a", "bob"), REGISTRY_HELD);
 	registry_close(r);
-	CHECK_STRING(read_text("locks.json"), "{}");
+	{
+		_cleanup_free_ char *text = read_text("locks.json");
+
+		CHECK_STRING(text, "{}");
+	}
 }
 
 static void a_claim_on_a_folder_keeps_others_from_all_below(void)
