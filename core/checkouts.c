@@ -15,7 +15,7 @@
  * its handles are flushed; this is how long we look again. */
 #define OTHER_MOUNT_GRACE_MS 100
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
-#define WAKE_MS 20 /* to see an interruption */
+#define WAKE_MS 20  /* to see an interruption */
 #define SWEEP_MS 50 /* expiries are collected for so long */
 #define RECENT 64
 #define RECENT_MS 2000
@@ -25,10 +25,10 @@ struct checkout {
 	char *path;	       /* changes with a folder above it */
 	struct record record;  /* what others are told; fixed */
 	bool tree;
-	bool kept; /* the owner's own kept checkout covers it */
-	bool busy; /* the registry is being asked, or told */
-	bool written;	/* by a use that is over */
-	bool gone;	/* the name does not exist */
+	bool kept;    /* the owner's own kept checkout covers it */
+	bool busy;    /* the registry is being asked, or told */
+	bool written; /* by a use that is over */
+	bool gone;    /* the name does not exist */
 	size_t uses;
 	size_t flushed; /* of them */
 	uint64_t until; /* without uses: stays till then; 0: no time */
@@ -58,12 +58,12 @@ struct checkouts {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	pthread_cond_t timed;  /* something is to expire, or closing */
-	struct hash by_path;   /* under mutex, and all that is in it */
-	struct hash scratch;   /* under mutex */
-	size_t n_trees;	       /* under mutex */
-	uint64_t next_sweep;   /* under mutex: when the sweeper wakes */
-	bool closing;	       /* under mutex */
+	pthread_cond_t timed;	      /* something is to expire, or closing */
+	struct hash by_path;	      /* under mutex, and all that is in it */
+	struct hash scratch;	      /* under mutex */
+	size_t n_trees;		      /* under mutex */
+	uint64_t next_sweep;	      /* under mutex: when the sweeper wakes */
+	bool closing;		      /* under mutex */
 	struct recent recent[RECENT]; /* under mutex */
 	unsigned next_recent;	      /* under mutex */
 };
@@ -295,9 +295,9 @@ void checkouts_scratch(struct checkouts *c, pid_t pid, const char *folder,
 	s = find_scratch(c, pid, folder, len);
 	if (!s && change > 0) {
 		s = calloc(1, sizeof(*s) + len + 1);
-		if (!s || hash_insert(&c->scratch, &s->node,
-				      hash_bytes(folder, len) ^
-					      (uint64_t)pid) < 0) {
+		if (!s ||
+		    hash_insert(&c->scratch, &s->node,
+				hash_bytes(folder, len) ^ (uint64_t)pid) < 0) {
 			free(s);
 			return; /* no memory: a checkout ends early */
 		}
@@ -714,8 +714,8 @@ static int rename_checkout(struct checkouts *c, struct checkout *co,
 	if (co->scratch && !co->uses) {
 		/* the scratch file goes by its old folder, and won't end it */
 		co->scratch = 0;
-		set_until(c, co, clock_now() +
-					 CHECKOUTS_RESERVED_MS * NSEC_PER_MSEC);
+		set_until(c, co,
+			  clock_now() + CHECKOUTS_RESERVED_MS * NSEC_PER_MSEC);
 	}
 	return 0;
 }

@@ -8,29 +8,30 @@
 
 #include "core/cleanup.h"
 
-#define ANY6 "[A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9]"
+#define ANY6 \
+	"[A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9]"
 #define HEX4 "[0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
 #define UUID HEX4 HEX4 "-" HEX4 "-" HEX4 "-" HEX4 "-" HEX4 HEX4 HEX4
 
 /* A name by itself. */
 static const char *const always[] = {
-	"*~",		     /* backups: emacs, vim, LibreCAD, joe */
-	"*~[0-9]*",	     /* patch, numbered backups */
-	"~$*",		     /* MS Office's owner files */
-	"*.tmp",	     /* LibreOffice's lu*.tmp, and everybody's */
-	"*@",		     /* Blender, while it saves */
-	"*.FCBak",	     /* FreeCAD */
-	"*." UUID,	     /* FreeCAD, while it saves */
-	".goutputstream-*",  /* GLib: gedit, mousepad, GIMP */
-	"qt_temp.*",	     /* Qt */
-	"4913",		     /* vim's probe */
-	".~lock.*#",	     /* LibreOffice's owner files */
-	".*.sw?",	     /* vim's swap files */
-	".*.kate-swp",	     /* Kate */
-	".#*",		     /* emacs, mcedit: lock links */
-	"#*#",		     /* emacs: auto-save */
-	".*." ANY6,	     /* rsync */
-	".fuse_hidden*",     /* libfuse's high-level file systems */
+	"*~",		    /* backups: emacs, vim, LibreCAD, joe */
+	"*~[0-9]*",	    /* patch, numbered backups */
+	"~$*",		    /* MS Office's owner files */
+	"*.tmp",	    /* LibreOffice's lu*.tmp, and everybody's */
+	"*@",		    /* Blender, while it saves */
+	"*.FCBak",	    /* FreeCAD */
+	"*." UUID,	    /* FreeCAD, while it saves */
+	".goutputstream-*", /* GLib: gedit, mousepad, GIMP */
+	"qt_temp.*",	    /* Qt */
+	"4913",		    /* vim's probe */
+	".~lock.*#",	    /* LibreOffice's owner files */
+	".*.sw?",	    /* vim's swap files */
+	".*.kate-swp",	    /* Kate */
+	".#*",		    /* emacs, mcedit: lock links */
+	"#*#",		    /* emacs: auto-save */
+	".*." ANY6,	    /* rsync */
+	".fuse_hidden*",    /* libfuse's high-level file systems */
 };
 
 /* Of those, and of what is beside: what never becomes a document. */
@@ -54,9 +55,8 @@ static const struct {
 	const char *program;
 	const char *pattern;
 } of_program[] = {
-	{ "sed", "sed" ANY6 },	     { "zip", "zi" ANY6 },
-	{ "perl", "XX" ANY6 },	     { "cp", "Cu" ANY6 },
-	{ "install", "Cu" ANY6 },    { "mv", "Cu" ANY6 },
+	{ "sed", "sed" ANY6 }, { "zip", "zi" ANY6 },	 { "perl", "XX" ANY6 },
+	{ "cp", "Cu" ANY6 },   { "install", "Cu" ANY6 }, { "mv", "Cu" ANY6 },
 };
 
 /* All that is in such a folder. */
@@ -153,8 +153,7 @@ bool documents_stay_aside(const char *path)
 static int add(char ***list, size_t *n, const char *pattern)
 {
 	char *copy = strdup(pattern);
-	char **longer =
-		copy ? realloc(*list, (*n + 1) * sizeof(**list)) : NULL;
+	char **longer = copy ? realloc(*list, (*n + 1) * sizeof(**list)) : NULL;
 
 	if (!longer) {
 		free(copy);

@@ -15,7 +15,7 @@
 
 void history_init(struct history *h, int dirfd)
 {
-	*h = (struct history){.dirfd = dirfd, .fd = -1};
+	*h = (struct history){ .dirfd = dirfd, .fd = -1 };
 	pthread_mutex_init(&h->mutex, NULL);
 }
 
@@ -33,8 +33,8 @@ static int append_field(struct buffer *b, const char *name, const char *value)
 	if (!value)
 		return 0;
 	/* what follows a brace needs no comma */
-	r = buffer_printf(b, "%s\"%s\": ",
-			  b->data[b->len - 1] == '{' ? "" : ", ", name);
+	r = buffer_printf(
+		b, "%s\"%s\": ", b->data[b->len - 1] == '{' ? "" : ", ", name);
 	return r < 0 ? r : json_append_string(b, value);
 }
 
@@ -45,9 +45,10 @@ static int append_person(struct buffer *b, const struct record *r,
 		const char *name;
 		const char *value;
 	} fields[] = {
-		{"user", r->user}, {"host", r->host},	  {"seat", r->seat},
-		{"app", r->app},   {"pid", r->pid},	  {since, r->timestamp},
-		{"kind", r->kind}, {"message", r->message},
+		{ "user", r->user }, { "host", r->host },
+		{ "seat", r->seat }, { "app", r->app },
+		{ "pid", r->pid },   { since, r->timestamp },
+		{ "kind", r->kind }, { "message", r->message },
 	};
 	int err = 0;
 

@@ -21,19 +21,19 @@
 #define HISTORY_SIZE_MAX (64L << 20)
 
 /* The events, as the file names them */
-#define HISTORY_SAVED "saved"	      /* a checkout in which P was written */
+#define HISTORY_SAVED "saved" /* a checkout in which P was written */
 #define HISTORY_DELETED "deleted"
-#define HISTORY_RENAMED "renamed"     /* path: the old name */
-#define HISTORY_REFUSED "refused"     /* `who` did not get what `holder` has */
-#define HISTORY_REAPED "reaped"	      /* its mount was gone */
+#define HISTORY_RENAMED "renamed" /* path: the old name */
+#define HISTORY_REFUSED "refused" /* `who` did not get what `holder` has */
+#define HISTORY_REAPED "reaped"	  /* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
-#define HISTORY_LOST "lost"	      /* `holder`'s record replaced ours */
-#define HISTORY_DAMAGED "damaged"     /* locks.json was; path: its new name */
+#define HISTORY_LOST "lost"		/* `holder`'s record replaced ours */
+#define HISTORY_DAMAGED "damaged"	/* locks.json was; path: its new name */
 
 struct history {
 	int dirfd; /* `.camlock`; borrowed */
 	pthread_mutex_t mutex;
-	int fd; /* under mutex; -1: to be opened */
+	int fd;		    /* under mutex; -1: to be opened */
 	unsigned unchecked; /* under mutex: lines since it was looked at */
 };
 

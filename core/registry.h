@@ -143,8 +143,7 @@ const char *snapshot_whole(const struct snapshot *s, size_t *ret_len);
 /* Whether a record's mount is gone, so that the record holds nothing. */
 bool registry_is_stale(struct registry *r, const struct record *record);
 
-#define _cleanup_conflict_                                                     \
-	__attribute__((cleanup(registry_conflict_release)))
+#define _cleanup_conflict_ __attribute__((cleanup(registry_conflict_release)))
 #define _cleanup_snapshot_ __attribute__((cleanup(cleanup_snapshot)))
 static inline void cleanup_snapshot(struct snapshot **s)
 {

@@ -72,13 +72,13 @@ struct registry {
 	uint64_t company_until; /* under mutex: see leader_checkin() */
 	pthread_t keeper_thread;
 
-	struct filelock filelock;  /* of the baton's holder */
-	struct lease lease;	   /* of the baton's holder; id: read-only */
-	struct store store;	   /* of the baton's holder; see there */
-	struct hash held;	   /* of the baton's holder */
-	bool owes;		   /* of the baton's holder: held may be more
-				      than what locks.json says */
-	bool changed_by_others;	   /* of the baton's holder: since it was unset */
+	struct filelock filelock; /* of the baton's holder */
+	struct lease lease;	  /* of the baton's holder; id: read-only */
+	struct store store;	  /* of the baton's holder; see there */
+	struct hash held;	  /* of the baton's holder */
+	bool owes;		  /* of the baton's holder: held may be more
+				     than what locks.json says */
+	bool changed_by_others; /* of the baton's holder: since it was unset */
 	struct event_note *events; /* of the baton's holder */
 };
 

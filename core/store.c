@@ -262,7 +262,8 @@ static void settle(struct store *s)
 	LOCK_SCOPE(&s->mutex);
 	if (known)
 		s->signature = signature_of(&st);
-	s->loaded = known; /* it is in the file all the same: to be read again */
+	s->loaded =
+		known; /* it is in the file all the same: to be read again */
 	s->dirty = false;
 }
 

@@ -22,14 +22,15 @@ static struct __user_cap_data_struct all_caps[CAPS_WORDS];
 static struct __user_cap_data_struct few_caps[CAPS_WORDS];
 
 static __thread bool thread_ready;
-static __thread bool acting;	   /* as somebody: to be undone */
-static __thread bool with_fsetid;  /* as root: to be undone */
+static __thread bool acting;	  /* as somebody: to be undone */
+static __thread bool with_fsetid; /* as root: to be undone */
 static __thread bool with_groups;
 
 static void set_caps(const struct __user_cap_data_struct *caps)
 {
 	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3};
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
 
 	syscall(SYS_capset, &header, caps);
 }
@@ -65,7 +66,8 @@ static void remove_cap(struct __user_cap_data_struct *caps, int cap)
 void creds_init(void)
 {
 	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3};
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
 
 	is_root = geteuid() == 0;
 	if (!is_root || syscall(SYS_capget, &header, all_caps) < 0) {

@@ -41,8 +41,8 @@ static inline void cleanup_creds(int *unused)
 	creds_leave();
 }
 
-#define CREDS_SCOPE(req)                                                       \
-	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ =     \
+#define CREDS_SCOPE(req)                                                   \
+	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
 		(creds_enter(req), 0)
 
 #endif

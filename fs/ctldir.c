@@ -171,8 +171,8 @@ static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 
 	if (dir == FUSE_ROOT_ID)
 		return strdup("");
-	if (!parent || asprintf(&path, "%s%s%s", parent, *parent ? "/" : "",
-				name) < 0)
+	if (!parent ||
+	    asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0)
 		return NULL;
 	return path;
 }
@@ -230,10 +230,9 @@ static int fill_file(struct camfs *fs, const char *path, struct open_ctl *o)
 	return o->fd < 0 ? -errno : 0;
 }
 
-static void reply_open(fuse_req_t req, fuse_ino_t ino,
-		       struct fuse_file_info *fi,
-		       int (*fill)(struct camfs *, const char *,
-				   struct open_ctl *))
+static void
+reply_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+	   int (*fill)(struct camfs *, const char *, struct open_ctl *))
 {
 	struct camfs *fs = camfs_of(req);
 	_cleanup_free_ char *path = path_of(fs->ctldir, ino);

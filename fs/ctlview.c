@@ -193,8 +193,8 @@ int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
 
 		if (strncmp(snapshot_path(s, i), prefix, skip) != 0)
 			break;
-		if (len == 0 || (last && len == last_len &&
-				 !strncmp(name, last, len)))
+		if (len == 0 ||
+		    (last && len == last_len && !strncmp(name, last, len)))
 			continue;
 		r = buffer_append(ret_names, name[len] ? "d" : "f", 1);
 		if (r == 0)

@@ -57,8 +57,7 @@ static void choose_backing(fuse_req_t req, struct open_file *file,
 
 	if (camfs_of(req)->passthrough && !inode->plain_users) {
 		if (!inode->backing_users)
-			inode->backing_id =
-				register_backing(req, file->use.fd);
+			inode->backing_id = register_backing(req, file->use.fd);
 		file->passthrough = inode->backing_id > 0;
 	}
 	if (file->passthrough) {
@@ -121,9 +120,9 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 static char *path_of_grant(struct camfs *fs, const struct open_file *file)
 {
 	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));
-	return file->grant.checkout ? checkouts_path(fs->checkouts,
-						     file->grant.checkout)
-				    : NULL;
+	return file->grant.checkout
+		       ? checkouts_path(fs->checkouts, file->grant.checkout)
+		       : NULL;
 }
 
 bool file_is_current(struct camfs *fs, struct open_file *file)
@@ -186,9 +185,9 @@ void file_release(fuse_req_t req, struct open_file *file)
 
 	unlink_file(req, file); /* no rename changes its grant from here on */
 	probe = open_mapping_probe(file);
-	written = file->grant.checkout &&
-		  (file->emptied ||
-		   file_has_changed(file->use.fd, &file->start));
+	written =
+		file->grant.checkout &&
+		(file->emptied || file_has_changed(file->use.fd, &file->start));
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe))
 		mapped_wait(fs->mapped, take_fd(probe), &file->grant,

@@ -28,7 +28,7 @@ struct open_file {
 	struct grant grant; /* under the stripe; see file_retarget() */
 	bool flushed;	    /* under the stripe: counted as such */
 	bool emptied;	    /* made, or truncated, by opening it */
-	struct stat start; /* as it was when opened; if it can write */
+	struct stat start;  /* as it was when opened; if it can write */
 };
 
 static inline struct open_file *file_of(const struct fuse_file_info *fi)

@@ -247,8 +247,8 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 
 /* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
  * is deleted; or -errno. */
-static int path_of_inode(struct camfs *fs, struct inode *inode,
-			 char **ret_path, struct stat *ret_st)
+static int path_of_inode(struct camfs *fs, struct inode *inode, char **ret_path,
+			 struct stat *ret_st)
 {
 	int error, r = inodes_stat_name(&fs->inodes, inode, ret_st);
 
@@ -280,7 +280,6 @@ int gate_open(const struct caller *who, struct inode *inode,
 	gate_close(who->fs, ret_grant, false, false);
 	return -ESTALE;
 }
-
 
 static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
 		      bool written, pid_t pid)
@@ -369,13 +368,13 @@ static size_t claim_names(const struct caller *who, struct gate_name *names,
 	for (size_t i = 0; i < n; i++) {
 		bool folder = is_folder(&names[i]);
 
-		names[i].document = folder ||
-				    is_document(who->fs, names[i].path,
-						who->process.name);
+		names[i].document =
+			folder ||
+			is_document(who->fs, names[i].path, who->process.name);
 		if (names[i].document)
-			ret_claims[n_claims++] = (struct checkout_claim){
-				.path = names[i].path, .tree = folder
-			};
+			ret_claims[n_claims++] =
+				(struct checkout_claim){ .path = names[i].path,
+							 .tree = folder };
 	}
 	return n_claims;
 }
@@ -396,9 +395,8 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 		return r;
 	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
 			   &w, &conflict);
-	r = verdict(who,
-		    r == CHECKOUTS_REFUSED ? conflict.path : names[0].path, r,
-		    &conflict);
+	r = verdict(who, r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
+		    r, &conflict);
 	if (r < 0)
 		return r;
 	for (size_t i = n; i-- > 0;)

@@ -24,9 +24,9 @@
 /* What a handle that can write has. */
 struct grant {
 	struct checkout *checkout; /* of a document */
-	char *folder;		   /* of a scratch file: the path of its folder */
-	uid_t uid;		   /* who opened it */
-	pid_t pid;		   /* the whole process */
+	char *folder; /* of a scratch file: the path of its folder */
+	uid_t uid;    /* who opened it */
+	pid_t pid;    /* the whole process */
 };
 
 /* For a handle on a known file, or on a name about to be created. A file that

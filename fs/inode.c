@@ -12,14 +12,14 @@
 
 #include "core/cleanup.h"
 
-#define ROOT_ID 1 /* FUSE_ROOT_ID */
+#define ROOT_ID 1	/* FUSE_ROOT_ID */
 #define HANDLE_SIZE 128 /* MAX_HANDLE_SZ */
 
 /* ---- the table ---- */
 
 static uint64_t hash_file(dev_t dev, ino_t ino)
 {
-	uint64_t key[2] = {dev, ino};
+	uint64_t key[2] = { dev, ino };
 
 	return hash_bytes(key, sizeof(key));
 }
@@ -36,7 +36,7 @@ static uint64_t hash_name(const struct inode *dir, const char *name)
 
 int inodes_init(struct inodes *t, const struct share *share)
 {
-	*t = (struct inodes){.share = share, .last_id = ROOT_ID};
+	*t = (struct inodes){ .share = share, .last_id = ROOT_ID };
 	t->root = (struct inode){
 		.id = ROOT_ID,
 		.dev = share->dev,
@@ -107,7 +107,8 @@ pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode)
 }
 
 /* An inode number may be used again for another file; its handle is new. */
-static bool same_handle(const struct file_handle *a, const struct file_handle *b)
+static bool same_handle(const struct file_handle *a,
+			const struct file_handle *b)
 {
 	if (!a || !b)
 		return !a && !b;
@@ -192,9 +193,8 @@ static void set_name(struct inodes *t, struct inode *inode,
 	inode->parent = name ? parent : NULL;
 	if (!parent)
 		free(name);
-	if (inode->parent &&
-	    hash_insert(&t->by_name, &inode->by_name,
-			hash_name(parent, name)) < 0) {
+	if (inode->parent && hash_insert(&t->by_name, &inode->by_name,
+					 hash_name(parent, name)) < 0) {
 		free(take_ptr(inode->name));
 		inode->parent = NULL;
 	}
@@ -284,8 +284,8 @@ void inodes_forget(struct inodes *t, uint64_t id, uint64_t n)
 static struct inode *find_name(struct inodes *t, const struct inode *dir,
 			       const char *name)
 {
-	for (struct hash_node *n = hash_first(&t->by_name,
-					      hash_name(dir, name));
+	for (struct hash_node *n =
+		     hash_first(&t->by_name, hash_name(dir, name));
 	     n; n = hash_next(n)) {
 		struct inode *inode = container_of(n, struct inode, by_name);
 
@@ -407,7 +407,7 @@ static int get_handle(const struct inodes *t, int fd, const char *name,
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + HANDLE_SIZE];
-	} u = {.handle.handle_bytes = HANDLE_SIZE};
+	} u = { .handle.handle_bytes = HANDLE_SIZE };
 	struct file_handle *copy;
 	int mount_id;
 
@@ -528,8 +528,7 @@ static int open_parent(struct inodes *t, struct inode *inode, char **ret_name)
 	return -ESTALE;
 }
 
-int inodes_stat_name(struct inodes *t, struct inode *inode,
-		     struct stat *ret_st)
+int inodes_stat_name(struct inodes *t, struct inode *inode, struct stat *ret_st)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int dirfd = open_parent(t, inode, &name);
@@ -558,8 +557,8 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 {
 	LOCK_SCOPE(&t->mutex);
 	/* of one that was replaced on the share the name may be known, too */
-	for (struct hash_node *n = hash_first(&t->by_name,
-					      hash_name(dir, name));
+	for (struct hash_node *n =
+		     hash_first(&t->by_name, hash_name(dir, name));
 	     n; n = hash_next(n)) {
 		struct inode *inode = container_of(n, struct inode, by_name);
 

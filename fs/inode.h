@@ -53,7 +53,7 @@ struct inode {
 	/* Under the inode's stripe; see inode_stripe(). */
 	int32_t backing_id; /* kernel passthrough; 0: none */
 	uint32_t backing_users;
-	uint32_t plain_users; /* handles without it */
+	uint32_t plain_users;	/* handles without it */
 	struct inode_use *uses; /* all handles */
 };
 
@@ -144,9 +144,9 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 			   const char *name, const struct stat *st);
 
 /* For a process that opens a deleted file: whether it is to be told -ESTALE.
- * If it came by a name, which leads to another file by now, the kernel looks the
- * name up again; if it did not (/proc/PID/fd), it asks again at once, and then
- * it is not told a second time. */
+ * If it came by a name, which leads to another file by now, the kernel looks
+ * the name up again; if it did not (/proc/PID/fd), it asks again at once, and
+ * then it is not told a second time. */
 bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid);
 
 /* What is at a path now, following nothing. Returns 0 or -errno. */

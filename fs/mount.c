@@ -70,8 +70,8 @@ static bool is_told_to_stop(void *unused)
 	sigset_t pending;
 
 	sigpending(&pending);
-	return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
-	       sigismember(&pending, SIGHUP);
+	return sigismember(&pending, SIGTERM) ||
+	       sigismember(&pending, SIGINT) || sigismember(&pending, SIGHUP);
 }
 
 /* ---- what stands behind the operations ---- */
@@ -169,8 +169,8 @@ static int add_options(struct fuse_args *args, const struct mount_options *o)
 	}
 	r = fuse_opt_add_opt_escaped(&list, fsname);
 	if (r == 0)
-		r = fuse_opt_add_opt(&list,
-				     "subtype=camlock,default_permissions");
+		r = fuse_opt_add_opt(&list, "subtype=camlock,default_"
+					    "permissions");
 	if (r == 0 && geteuid() == 0)
 		r = fuse_opt_add_opt(&list, "allow_other");
 	if (r == 0 && o->mount_flags && *o->mount_flags)

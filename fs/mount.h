@@ -12,14 +12,14 @@
 struct mount_options {
 	const char *share;	/* the shop's folder */
 	const char *mountpoint; /* an empty folder, or the share itself */
-	const char *locks;	/* locks.json; NULL: SHARE/.camlock/locks.json */
-	unsigned lock_timeout;	/* ms to wait for the file lock */
-	unsigned linger;	/* ms a checkout stays after its last close */
+	const char *locks;     /* locks.json; NULL: SHARE/.camlock/locks.json */
+	unsigned lock_timeout; /* ms to wait for the file lock */
+	unsigned linger;       /* ms a checkout stays after its last close */
 	struct documents documents; /* which names are checked out */
 	double cache_seconds; /* how long names and attributes are believed */
-	bool passthrough; /* let the kernel read and write the files itself,
-			     where it can */
-	bool debug;	  /* print every request */
+	bool passthrough;     /* let the kernel read and write the files itself,
+				 where it can */
+	bool debug;	      /* print every request */
 	const char *mount_flags; /* comma-separated options of mount(8) that
 				    the kernel takes, "ro,noatime"; or NULL */
 

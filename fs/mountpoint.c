@@ -40,8 +40,8 @@ static bool is_camlock_mount(const char *path)
 
 static void run_fusermount(const char *mountpoint)
 {
-	const char *argv[] = {"fusermount3", "-u", "-z", "-q", "--",
-			      mountpoint, NULL};
+	const char *argv[] = { "fusermount3", "-u",	  "-z", "-q",
+			       "--",	      mountpoint, NULL };
 	pid_t pid;
 
 	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv,

@@ -62,8 +62,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static int set_times(int fd, const struct stat *attr, int valid)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-				    {.tv_nsec = UTIME_OMIT}};
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+				     { .tv_nsec = UTIME_OMIT } };
 
 	if (valid & FUSE_SET_ATTR_ATIME_NOW)
 		times[0].tv_nsec = UTIME_NOW;
@@ -101,7 +101,8 @@ static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 		if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 			return -errno;
 	}
-	if ((valid & FUSE_SET_ATTR_SIZE) && set_size(path, fi, attr->st_size) < 0)
+	if ((valid & FUSE_SET_ATTR_SIZE) &&
+	    set_size(path, fi, attr->st_size) < 0)
 		return -errno;
 	if ((valid & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME)) &&
 	    set_times(fd, attr, valid) < 0)

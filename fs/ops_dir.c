@@ -148,8 +148,8 @@ static size_t add_entry(fuse_req_t req, struct open_dir *d,
 			bool plus)
 {
 	struct fuse_entry_param entry = {};
-	struct stat st = {.st_ino = e->d_ino,
-			  .st_mode = (mode_t)e->d_type << 12};
+	struct stat st = { .st_ino = e->d_ino,
+			   .st_mode = (mode_t)e->d_type << 12 };
 	size_t size;
 
 	if (!plus) {
@@ -171,13 +171,12 @@ static size_t add_entry(fuse_req_t req, struct open_dir *d,
  * never cached. */
 static size_t add_ctldir(fuse_req_t req, char *at, size_t room, bool plus)
 {
-	struct fuse_entry_param entry = {.attr.st_mode = S_IFDIR,
-					 .attr.st_ino = CTLDIR_BIT};
-	size_t size =
-		plus ? fuse_add_direntry_plus(req, at, room, CTL_NAME, &entry,
-					      OFFSET_END)
-		     : fuse_add_direntry(req, at, room, CTL_NAME, &entry.attr,
-					 OFFSET_END);
+	struct fuse_entry_param entry = { .attr.st_mode = S_IFDIR,
+					  .attr.st_ino = CTLDIR_BIT };
+	size_t size = plus ? fuse_add_direntry_plus(req, at, room, CTL_NAME,
+						    &entry, OFFSET_END)
+			   : fuse_add_direntry(req, at, room, CTL_NAME,
+					       &entry.attr, OFFSET_END);
 
 	return size <= room ? size : 0;
 }

@@ -275,8 +275,9 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 		return;
 	}
 	file_set_flushed(camfs_of(req), file_of(to_fi), false);
-	n = copy_file_range(file_of(fi)->use.fd, &offset, file_of(to_fi)->use.fd,
-			    &to_offset, size, (unsigned)flags);
+	n = copy_file_range(file_of(fi)->use.fd, &offset,
+			    file_of(to_fi)->use.fd, &to_offset, size,
+			    (unsigned)flags);
 	if (n < 0)
 		fuse_reply_err(req, errno);
 	else

@@ -23,7 +23,8 @@
 static void reply_missing(fuse_req_t req)
 {
 	struct fuse_entry_param none = {
-		.entry_timeout = camfs_of(req)->options->cache_seconds};
+		.entry_timeout = camfs_of(req)->options->cache_seconds
+	};
 
 	fuse_reply_entry(req, &none);
 }
@@ -35,8 +36,8 @@ static void lookup_known(fuse_req_t req, fuse_ino_t ino, bool parent)
 	struct camfs *fs = camfs_of(req);
 	struct inode *inode = inodes_again(&fs->inodes, ino, parent);
 	_cleanup_close_ int fd = -1;
-	struct fuse_entry_param entry = {
-		.entry_timeout = fs->options->cache_seconds};
+	struct fuse_entry_param entry = { .entry_timeout =
+						  fs->options->cache_seconds };
 
 	if (!inode) {
 		fuse_reply_err(req, ESTALE);
@@ -188,14 +189,14 @@ void op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 	      dev_t dev)
 {
 	/* no type means a regular file */
-	struct node node = {mode & S_IFMT ? mode : mode | S_IFREG, dev, NULL};
+	struct node node = { mode & S_IFMT ? mode : mode | S_IFREG, dev, NULL };
 
 	make(req, dir, name, &node);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode)
 {
-	struct node node = {S_IFDIR | (mode & 07777), 0, NULL};
+	struct node node = { S_IFDIR | (mode & 07777), 0, NULL };
 
 	make(req, dir, name, &node);
 }
@@ -203,7 +204,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode)
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t dir,
 		const char *name)
 {
-	struct node node = {S_IFLNK, 0, target};
+	struct node node = { S_IFLNK, 0, target };
 
 	make(req, dir, name, &node);
 }

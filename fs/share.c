@@ -34,8 +34,8 @@ static int open_folder(int dirfd, const char *path, int flags)
 static bool is_local(__fsword_t type)
 {
 	static const unsigned long local[] = {
-		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
-		TMPFS_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
+		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC,
+		TMPFS_MAGIC,	  F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
 	};
 
 	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
@@ -68,8 +68,8 @@ static int open_state(struct share *s, const char *path)
 		return fail("cannot make '" STATE_NAME "' in the share", path,
 			    "; the records are kept there, so whoever mounts "
 			    "must be able to write to the share");
-	s->state_fd = open_folder(s->root_fd, STATE_NAME,
-				  O_RDONLY | O_NOFOLLOW);
+	s->state_fd =
+		open_folder(s->root_fd, STATE_NAME, O_RDONLY | O_NOFOLLOW);
 	if (s->state_fd < 0)
 		return fail("cannot open '" STATE_NAME "' in the share", path,
 			    "; it must be a folder of its own, no link");
@@ -105,12 +105,11 @@ static int open_locks_dir(struct share *s, const char *locks)
  * we must have CAP_DAC_READ_SEARCH. */
 static void probe_handles(struct share *s)
 {
-	_cleanup_close_ int root_fd =
-		open_folder(s->root_fd, ".", O_RDONLY);
+	_cleanup_close_ int root_fd = open_folder(s->root_fd, ".", O_RDONLY);
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + HANDLE_SIZE];
-	} u = {.handle.handle_bytes = HANDLE_SIZE};
+	} u = { .handle.handle_bytes = HANDLE_SIZE };
 	_cleanup_close_ int fd = -1;
 
 	if (root_fd < 0 || name_to_handle_at(root_fd, "", &u.handle,
@@ -123,10 +122,9 @@ static void probe_handles(struct share *s)
 
 int share_open(struct share *ret_share, const char *path, const char *locks)
 {
-	struct share s = {.root_fd = -1,
-			  .state_fd = -1,
-			  .locks_dir = -1,
-			  .handles_fd = -1};
+	struct share s = {
+		.root_fd = -1, .state_fd = -1, .locks_dir = -1, .handles_fd = -1
+	};
 	int r = open_root(&s, path);
 
 	if (r == 0)

@@ -23,11 +23,11 @@ struct share {
 	char *locks_name;
 	dev_t dev; /* of the root */
 	ino_t ino;
-	bool is_network;  /* others may write to it, errors come late */
-	bool is_stacked;  /* the share's file system is on another one */
-	int handles_fd;	  /* the root, for open_by_handle_at(2), which takes
-			     no O_PATH; -1: files can't be reopened by handle */
-	int mount_id;	  /* of what holds the root */
+	bool is_network; /* others may write to it, errors come late */
+	bool is_stacked; /* the share's file system is on another one */
+	int handles_fd;	 /* the root, for open_by_handle_at(2), which takes
+			    no O_PATH; -1: files can't be reopened by handle */
+	int mount_id;	 /* of what holds the root */
 
 	/* The folder of locks.json, to hide it there. */
 	dev_t locks_dev;

@@ -27,9 +27,21 @@ static bool is_document(const char *path)
 static void files_are_documents(void)
 {
 	const char *const paths[] = {
-		"part.nc", "jobs/1042/part.nc", "a", "jobs/.hidden", "x.bak",
-		"jobs/part.nc2", "x.tmp/part.nc", "part~.nc", "#",
-		".#x/part.nc", "49130", "jobs/4913.nc", "part.nc.x", "@x", ".",
+		"part.nc",
+		"jobs/1042/part.nc",
+		"a",
+		"jobs/.hidden",
+		"x.bak",
+		"jobs/part.nc2",
+		"x.tmp/part.nc",
+		"part~.nc",
+		"#",
+		".#x/part.nc",
+		"49130",
+		"jobs/4913.nc",
+		"part.nc.x",
+		"@x",
+		".",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
@@ -42,13 +54,26 @@ static void files_are_documents(void)
 static void lock_swap_and_backup_files_are_not(void)
 {
 	const char *const paths[] = {
-		"part.nc~", "jobs/part.nc~", "part.nc~4711", "~$part.xlsx",
-		"lu123.tmp", "jobs/part.mcam@", "part.20261123-101112.FCBak",
+		"part.nc~",
+		"jobs/part.nc~",
+		"part.nc~4711",
+		"~$part.xlsx",
+		"lu123.tmp",
+		"jobs/part.mcam@",
+		"part.20261123-101112.FCBak",
 		"x.f3b0c442-98fc-4c14-9afb-f4c8996fb924",
-		".goutputstream-A1B2C3", "qt_temp.ab", "jobs/4913",
-		".~lock.part.ods#", ".part.nc.swp", ".part.nc.swo",
-		".part.nc.kate-swp", ".#part.nc", "#part.nc#",
-		".part.nc.aB3dE6", ".fuse_hidden01", ".Trash-1000/files/x.nc",
+		".goutputstream-A1B2C3",
+		"qt_temp.ab",
+		"jobs/4913",
+		".~lock.part.ods#",
+		".part.nc.swp",
+		".part.nc.swo",
+		".part.nc.kate-swp",
+		".#part.nc",
+		"#part.nc#",
+		".part.nc.aB3dE6",
+		".fuse_hidden01",
+		".Trash-1000/files/x.nc",
 		"jobs/.~tmp~/part.nc",
 	};
 
@@ -63,7 +88,8 @@ static void some_are_scratch_only_beside_their_document(void)
 {
 	CHECK(!is_document("jobs/part.nc-journal"));
 	CHECK(!is_document("part.nc-wal") && !is_document("part.nc-shm"));
-	CHECK(!is_document("part.nc.aB3dE6") && !is_document("part.nc.oaB3dE6"));
+	CHECK(!is_document("part.nc.aB3dE6") && !is_document("part.nc."
+							     "oaB3dE6"));
 	CHECK(is_document("other.nc-journal"));
 	CHECK(is_document("other.nc.aB3dE6"));
 	CHECK(is_document("-journal") && is_document(".aB3dE6"));

@@ -110,8 +110,10 @@ static void a_user_who_cannot_be_read_is_somebody(void)
 		_cleanup_record_ struct record r = parse(odd[i]);
 
 		CHECK_STRING(r.user, RECORD_USER_UNKNOWN);
-		CHECK(!record_owned_by(&r, &(struct owner){ "a", "h", "", NULL }));
-		CHECK(!record_owned_by(&r, &(struct owner){ "", "h", "", NULL }));
+		CHECK(!record_owned_by(&r,
+				       &(struct owner){ "a", "h", "", NULL }));
+		CHECK(!record_owned_by(&r,
+				       &(struct owner){ "", "h", "", NULL }));
 	}
 }
 

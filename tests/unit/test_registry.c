@@ -248,8 +248,7 @@ static void records_follow_their_folder(void)
 	CHECK_NUMBER(checkout(r, "jobs/a", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs/sub/b", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs2/c", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_move(r, "jobs", "done", false, &alice, &w),
-		     0);
+	CHECK_NUMBER(registry_move(r, "jobs", "done", false, &alice, &w), 0);
 	CHECK(!is_recorded("jobs/a") && is_recorded("done/a"));
 	CHECK(!is_recorded("jobs/sub/b") && is_recorded("done/sub/b"));
 	CHECK(is_recorded("jobs2/c"));
