@@ -13,8 +13,12 @@
 
 /* Another mount's checkin may be as late as ours, and we can't see whether
  * its handles are flushed; this is how long we look again. */
-#define OTHER_MOUNT_GRACE_MS 100
+#define OTHER_MOUNT_GRACE_MS CHECKOUTS_GRACE_MS
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
+/* Five minutes, then the records stay behind. */
+#define MOVE_TRIES 300
+#define MOVE_WAIT_MS 1000
+#define MOVE_PAUSE (500 * NSEC_PER_MSEC)
 #define WAKE_MS 20  /* to see an interruption */
 #define SWEEP_MS 50 /* expiries are collected for so long */
 #define RECENT 64
@@ -733,14 +737,31 @@ static void rename_below(struct checkouts *c, const char *from, const char *to,
 /* No path on the share: where the first of two folders waits for the other. */
 #define NOWHERE "."
 
+/* The folder has its new name already, so its records must follow, however
+ * long the file lock or the disk is not to be had. Meanwhile the claims on the
+ * folder keep everybody out. */
+static void move_records(struct checkouts *c, const char *from, const char *to,
+			 bool exchange, const struct owner *owner)
+{
+	for (int tries = 0; tries < MOVE_TRIES; tries++) {
+		struct wait w = wait_for_ms(MOVE_WAIT_MS);
+		int r = registry_move(c->registry, from, to, exchange, owner,
+				      &w);
+
+		if (r == 0)
+			return;
+		if (r != -ETIMEDOUT) /* the disk */
+			wait_sleep(&w, MOVE_PAUSE);
+	}
+}
+
 void checkouts_move(struct checkouts *c, const char *from, const char *to,
-		    bool exchange, const struct record *want,
-		    const struct wait *w)
+		    bool exchange, const struct record *want)
 {
 	struct owner owner = { want->user, want->host, want->seat,
 			       registry_lease(c->registry) };
 
-	registry_move(c->registry, from, to, exchange, &owner, w);
+	move_records(c, from, to, exchange, &owner);
 	LOCK_SCOPE(&c->mutex);
 	rename_below(c, from, exchange ? NOWHERE : to, want);
 	if (exchange) {

@@ -96,8 +96,7 @@ void checkouts_scratch(struct checkouts *c, pid_t pid, const char *folder,
 /* The folder `from` is now `to`: the owner's checkouts below it follow. With
  * `exchange`, `to` is now `from`, too. */
 void checkouts_move(struct checkouts *c, const char *from, const char *to,
-		    bool exchange, const struct record *owner,
-		    const struct wait *w);
+		    bool exchange, const struct record *owner);
 
 /* The folder is gone: no name below it is waited for. */
 void checkouts_folder_gone(struct checkouts *c, const char *folder,

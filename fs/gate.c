@@ -467,10 +467,7 @@ int gate_check(const struct caller *who, struct inode *inode)
 void gate_folder_moved(const struct caller *who, const char *from,
 		       const char *to, bool exchange)
 {
-	struct wait w = caller_wait(who);
-
-	checkouts_move(who->fs->checkouts, from, to, exchange, &who->record,
-		       &w);
+	checkouts_move(who->fs->checkouts, from, to, exchange, &who->record);
 }
 
 void gate_folder_gone(const struct caller *who, const char *path)

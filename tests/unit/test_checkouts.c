@@ -258,19 +258,18 @@ static void folders_are_claimed_with_all_below(void)
 static void checkouts_follow_their_folder(void)
 {
 	struct record alice = record_of("alice");
-	struct wait w = wait_for_ms(DEADLINE_MS);
 	struct checkout *x, *y, *bobs;
 
 	begin(0);
 	x = must_take("x/a", "alice");
 	y = must_take("y/a", "alice");
 	bobs = must_take("x/b", "bob");
-	checkouts_move(checkouts, "x", "z", false, &alice, &w);
+	checkouts_move(checkouts, "x", "z", false, &alice);
 	refuse("z/a", "bob", "alice");
 	refuse("x/b", "alice", "bob"); /* another's stay */
 	give_back(must_take("x/a", "bob"), false, 1);
 
-	checkouts_move(checkouts, "y", "z", true, &alice, &w);
+	checkouts_move(checkouts, "y", "z", true, &alice);
 	give_back(x, false, 1); /* y/a now */
 	refuse("z/a", "bob", "alice");
 	give_back(must_take("y/a", "bob"), false, 1);
