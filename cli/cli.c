@@ -14,17 +14,14 @@
 
 void complain(const char *format, ...)
 {
-	_cleanup_buffer_ struct buffer safe = {};
-	_cleanup_free_ char *text = NULL;
+	_cleanup_buffer_ struct buffer text = {}, safe = {};
 	va_list ap;
-	int len;
+	int r;
 
 	va_start(ap, format);
-	len = vasprintf(&text, format, ap);
+	r = buffer_vprintf(&text, format, ap);
 	va_end(ap);
-	if (len < 0)
-		text = NULL;
-	if (text && escape_append(&safe, text) == 0)
+	if (r == 0 && escape_append(&safe, text.data) == 0)
 		fprintf(stderr, "camlock: %s\n", safe.data);
 	else
 		fputs("camlock: out of memory\n", stderr);

@@ -48,18 +48,25 @@ int buffer_append_string(struct buffer *b, const char *s)
 	return buffer_append(b, s, strlen(s));
 }
 
-int buffer_printf(struct buffer *b, const char *format, ...)
+int buffer_vprintf(struct buffer *b, const char *format, va_list ap)
 {
 	_cleanup_free_ char *text = NULL;
-	va_list ap;
-	int len;
+	int len = vasprintf(&text, format, ap);
 
-	va_start(ap, format);
-	len = vasprintf(&text, format, ap);
-	va_end(ap);
 	if (len < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}
 	return buffer_append(b, text, (size_t)len);
+}
+
+int buffer_printf(struct buffer *b, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = buffer_vprintf(b, format, ap);
+	va_end(ap);
+	return r;
 }

@@ -8,6 +8,7 @@
 #ifndef CORE_BUFFER_H
 #define CORE_BUFFER_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 struct buffer {
@@ -22,6 +23,8 @@ int buffer_append(struct buffer *b, const void *data, size_t len);
 int buffer_append_string(struct buffer *b, const char *s);
 int buffer_printf(struct buffer *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+int buffer_vprintf(struct buffer *b, const char *format, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 
 #define _cleanup_buffer_ __attribute__((cleanup(buffer_release)))
 

@@ -161,11 +161,6 @@ char *checkouts_path(struct checkouts *c, const struct checkout *co)
 	return strdup(co->path);
 }
 
-int checkout_record(const struct checkout *co, struct record *ret_record)
-{
-	return record_copy(ret_record, &co->record);
-}
-
 static bool is_below(const char *path, const char *folder)
 {
 	size_t len = strlen(folder);

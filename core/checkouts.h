@@ -108,7 +108,4 @@ char *checkouts_path(struct checkouts *c, const struct checkout *co);
 
 bool checkout_is_owned_by(const struct checkout *co, const struct record *want);
 
-/* A copy of what its record says. */
-int checkout_record(const struct checkout *co, struct record *ret_record);
-
 #endif

@@ -22,8 +22,7 @@ static struct __user_cap_data_struct all_caps[CAPS_WORDS];
 static struct __user_cap_data_struct few_caps[CAPS_WORDS];
 
 static __thread bool thread_ready;
-static __thread bool acting;	  /* as somebody: to be undone */
-static __thread bool with_fsetid; /* as root: to be undone */
+static __thread bool acting; /* as somebody: to be undone */
 static __thread bool with_groups;
 
 static void set_caps(const struct __user_cap_data_struct *caps)
@@ -121,7 +120,6 @@ void creds_enter(fuse_req_t req)
 	umask(ctx->umask);
 	if (ctx->uid == 0) {
 		set_caps(all_caps);
-		with_fsetid = true;
 		if (ctx->gid != 0) {
 			syscall(SYS_setfsgid, ctx->gid);
 			acting = true;
@@ -146,5 +144,5 @@ void creds_leave(void)
 	}
 	/* returning to user 0 gave CAP_FSETID back as well */
 	set_caps(few_caps);
-	acting = with_fsetid = with_groups = false;
+	acting = with_groups = false;
 }

@@ -31,19 +31,14 @@ static void to_stderr(const char *text)
 
 void log_line(int priority, const char *format, ...)
 {
-	_cleanup_buffer_ struct buffer safe = {};
-	_cleanup_free_ char *text = NULL;
+	_cleanup_buffer_ struct buffer text = {}, safe = {};
 	va_list ap;
-	int len;
+	int r;
 
 	va_start(ap, format);
-	len = vasprintf(&text, format, ap);
+	r = buffer_vprintf(&text, format, ap);
 	va_end(ap);
-	if (len < 0) {
-		text = NULL;
-		return;
-	}
-	if (escape_append(&safe, text) < 0 || !safe.data)
+	if (r < 0 || escape_append(&safe, text.data) < 0 || !safe.data)
 		return;
 	if (to_syslog)
 		syslog(priority, "%s", safe.data);
