@@ -216,6 +216,7 @@ static int open_session(struct camfs *fs)
 
 struct stopper {
 	struct camfs *fs;
+	dev_t dev; /* of the mount */
 	pthread_t thread;
 	atomic_bool over; /* the mount is gone: nothing to stop */
 };
@@ -228,6 +229,12 @@ static int await_signal(struct stopper *s)
 
 	sigwait(&set, &sig);
 	return s->over ? 0 : sig;
+}
+
+/* Somebody may have detached it, and put another mount in its place. */
+static bool is_mounted(const struct stopper *s)
+{
+	return mountpoint_dev(s->fs->options->mountpoint) == s->dev;
 }
 
 /* Told to stop, we let the mount go at once, but serve what is open until it
@@ -243,7 +250,8 @@ static void *stop(void *arg)
 	log_info("signal %d: unmounting '%s'; files that are open stay usable "
 		 "until they are closed",
 		 sig, mountpoint);
-	mountpoint_detach(mountpoint);
+	if (is_mounted(s))
+		mountpoint_detach(mountpoint);
 	sig = await_signal(s);
 	if (!sig)
 		return NULL;
@@ -256,6 +264,7 @@ static void *stop(void *arg)
 static int start_stopper(struct stopper *s, struct camfs *fs)
 {
 	s->fs = fs;
+	s->dev = mountpoint_dev(fs->options->mountpoint);
 	return -pthread_create(&s->thread, NULL, stop, s);
 }
 
@@ -302,7 +311,8 @@ static int mount_and_serve(struct camfs *fs)
 		r = serve(fs);
 		end_stopper(&stopper);
 	}
-	fuse_session_unmount(fs->session);
+	if (is_mounted(&stopper))
+		fuse_session_unmount(fs->session);
 	fuse_session_destroy(fs->session);
 	return r;
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
 #include <spawn.h>
@@ -12,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +49,15 @@ static void run_fusermount(const char *mountpoint)
 	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv,
 			 environ) == 0)
 		waitpid(pid, NULL, 0);
+}
+
+dev_t mountpoint_dev(const char *mountpoint)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, 0, &st) < 0)
+		return 0;
+	return makedev(st.stx_dev_major, st.stx_dev_minor);
 }
 
 void mountpoint_detach(const char *mountpoint)
