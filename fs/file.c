@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "fs/backing.h"
 #include "fs/mapped.h"
 
 /* How often to look at once whether a released handle's file is free of
@@ -30,67 +31,31 @@ static bool can_write(const struct open_file *f)
 	return f->grant.checkout || f->grant.folder;
 }
 
-/* ---- kernel passthrough ---- */
+/* ---- opening and releasing ---- */
 
-#if HAVE_PASSTHROUGH
-/* The backing file is registered through a descriptor that can only read, for
- * else it would count as a writer for as long as the inode is open; the kernel
- * opens it anew for each handle, as that handle was opened. */
-static int register_backing(fuse_req_t req, int fd)
+static void link_file(fuse_req_t req, struct open_file *file,
+		      struct fuse_file_info *fi)
 {
-	char path[PROC_PATH_SIZE];
+	struct camfs *fs = camfs_of(req);
+	struct inode *inode = file->inode;
+	pthread_mutex_t *stripe = inode_stripe(&fs->inodes, inode);
 	_cleanup_close_ int reader = -1;
 
-	share_proc_path(fd, path);
-	reader = open(path, O_RDONLY | O_CLOEXEC);
-	return reader < 0 ? 0 : fuse_passthrough_open(req, reader);
-}
-#endif
-
-/* Under the inode's stripe: the first handle decides whether the kernel serves
- * this inode; all others do as it did. */
-static void choose_backing(fuse_req_t req, struct open_file *file,
-			   struct fuse_file_info *fi)
-{
-#if HAVE_PASSTHROUGH
-	struct inode *inode = file->inode;
-
-	if (camfs_of(req)->passthrough && !inode->plain_users) {
-		if (!inode->backing_users)
-			inode->backing_id = register_backing(req, file->use.fd);
-		file->passthrough = inode->backing_id > 0;
+	pthread_mutex_lock(stripe);
+	if (backing_is_needed(fs, inode)) {
+		pthread_mutex_unlock(stripe);
+		reader = backing_open_reader(file);
+		pthread_mutex_lock(stripe);
 	}
-	if (file->passthrough) {
-		inode->backing_users++;
-		fi->backing_id = inode->backing_id;
-		return;
-	}
-#endif
-	file->inode->plain_users++;
+	backing_choose(req, file, reader, fi);
+	file->use.next = inode->uses;
+	inode->uses = &file->use;
+	pthread_mutex_unlock(stripe);
 }
-
-static void leave_backing(fuse_req_t req, struct open_file *file)
-{
-#if HAVE_PASSTHROUGH
-	struct inode *inode = file->inode;
-
-	if (file->passthrough) {
-		if (--inode->backing_users == 0) {
-			fuse_passthrough_close(req, inode->backing_id);
-			inode->backing_id = 0;
-		}
-		return;
-	}
-#endif
-	file->inode->plain_users--;
-}
-
-/* ---- opening and releasing ---- */
 
 int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	      bool emptied, struct fuse_file_info *fi)
 {
-	struct camfs *fs = camfs_of(req);
 	struct open_file *file = calloc(1, sizeof(*file));
 
 	if (!file)
@@ -107,10 +72,7 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	}
 	file->grant = *grant;
 	*grant = (struct grant){};
-	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
-	choose_backing(req, file, fi);
-	file->use.next = inode->uses;
-	inode->uses = &file->use;
+	link_file(req, file, fi);
 	fi->fh = (uintptr_t)file;
 	/* Only a writer's flush says anything to us. */
 	fi->noflush = !can_write(file);
@@ -145,13 +107,18 @@ bool file_has_changed(int fd, const struct stat *start)
 
 static void unlink_file(fuse_req_t req, struct open_file *file)
 {
+	pthread_mutex_t *stripe =
+		inode_stripe(&camfs_of(req)->inodes, file->inode);
 	struct inode_use **p = &file->inode->uses;
+	int32_t unused;
 
-	LOCK_SCOPE(inode_stripe(&camfs_of(req)->inodes, file->inode));
-	leave_backing(req, file);
+	pthread_mutex_lock(stripe);
+	unused = backing_leave(file);
 	while (*p != &file->use)
 		p = &(*p)->next;
 	*p = file->use.next;
+	pthread_mutex_unlock(stripe);
+	backing_close(req, unused);
 }
 
 /* A descriptor to find out with whether the file is still mapped for writing,
@@ -322,12 +289,23 @@ bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 	return true;
 }
 
-/* The oldest handle that can write, copied out from under the mutexes. */
+/* Whether a file's size or time is not what it was, as far as the kernel has
+ * heard: its file system, which may hang, is not asked. */
+static bool looks_changed(int fd, const struct stat *start)
+{
+	struct statx now;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		     STATX_SIZE | STATX_MTIME, &now) == 0 &&
+	       ((off_t)now.stx_size != start->st_size ||
+		now.stx_mtime.tv_sec != start->st_mtim.tv_sec ||
+		now.stx_mtime.tv_nsec != start->st_mtim.tv_nsec);
+}
+
 struct look {
 	struct camfs *fs;
-	bool emptied;
-	int fd;
-	struct stat start;
+	bool found;
+	bool changed;
 };
 
 static void look_at_inode(void *arg, struct inode *inode)
@@ -341,24 +319,18 @@ static void look_at_inode(void *arg, struct inode *inode)
 
 		if (!f->grant.checkout)
 			continue;
-		look->emptied |= f->emptied;
+		look->changed |= f->emptied;
 		oldest = f;
 	}
-	if (oldest) {
-		look->fd = fcntl(oldest->use.fd, F_DUPFD_CLOEXEC, 3);
-		look->start = oldest->start;
-	}
+	look->found = oldest;
+	if (oldest && !look->changed)
+		look->changed = looks_changed(oldest->use.fd, &oldest->start);
 }
 
 bool file_is_untouched(struct camfs *fs, const char *path)
 {
-	struct look look = { .fs = fs, .fd = -1 };
-	bool changed;
+	struct look look = { .fs = fs };
 
 	inodes_with_path(&fs->inodes, path, look_at_inode, &look);
-	if (look.fd < 0)
-		return false;
-	changed = look.emptied || file_has_changed(look.fd, &look.start);
-	close(look.fd);
-	return !changed;
+	return look.found && !look.changed;
 }

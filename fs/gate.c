@@ -111,14 +111,12 @@ static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
 {
 	_cleanup_record_ struct record rec = {};
 	const char *other = snapshot_path(s, i);
-	struct stat other_st;
 	size_t len;
 	const char *text = snapshot_text(s, i, &len);
 
 	return strcmp(other, path) != 0 && record_parse(&rec, text, len) == 0 &&
 	       !record_owned_by(&rec, owner) &&
-	       inodes_stat_path(&fs->inodes, other, &other_st) == 0 &&
-	       other_st.st_dev == st->st_dev && other_st.st_ino == st->st_ino;
+	       inodes_is_link(&fs->inodes, other, st);
 }
 
 /* The record may be one that is just being given back: ask as for any path. */
@@ -312,7 +310,7 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	struct gate_name n = { .dir = dir, .name = name };
 	int error;
 
-	if (fstatat(dirfd, name, &n.st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (share_stat(&fs->share, dirfd, name, &n.st) < 0)
 		n.st = (struct stat){};
 	n.path = inodes_path_of(&fs->inodes, dir, name, &error);
 	if (!n.path)

@@ -430,9 +430,9 @@ static int get_handle(const struct inodes *t, int fd, const char *name,
 int inodes_look(struct inodes *t, int dirfd, const char *name,
 		struct found *ret_found)
 {
-	if (fstatat(dirfd, name, &ret_found->st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return get_handle(t, dirfd, name, &ret_found->handle);
+	int r = share_stat(t->share, dirfd, name, &ret_found->st);
+
+	return r < 0 ? r : get_handle(t, dirfd, name, &ret_found->handle);
 }
 
 int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
@@ -442,12 +442,12 @@ int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
 	return get_handle(t, fd, "", &ret_found->handle);
 }
 
-static int open_beneath(int root_fd, const char *path)
+static int open_beneath(int root_fd, const char *path, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS,
+			   RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	/* O_NOFOLLOW and O_PATH: a symlink itself is what we want, if it is
 	 * the last name. RESOLVE_NO_SYMLINKS allows that. */
@@ -465,7 +465,7 @@ static int open_by_path(struct inodes *t, struct inode *inode)
 
 	if (!path)
 		return error;
-	fd = open_beneath(t->share->root_fd, path);
+	fd = open_beneath(t->share->root_fd, path, 0);
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE
 								       : fd;
@@ -571,13 +571,28 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 	return NULL;
 }
 
-int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st)
+static int stat_path(struct inodes *t, const char *path, uint64_t resolve,
+		     struct stat *ret_st)
 {
-	_cleanup_close_ int fd = open_beneath(t->share->root_fd, path);
+	_cleanup_close_ int fd = open_beneath(t->share->root_fd, path, resolve);
 
 	if (fd < 0)
 		return fd;
 	return fstat(fd, ret_st) < 0 ? -errno : 0;
+}
+
+int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st)
+{
+	return stat_path(t, path, 0, ret_st);
+}
+
+bool inodes_is_link(struct inodes *t, const char *path, const struct stat *st)
+{
+	uint64_t resolve = st->st_dev == t->share->dev ? RESOLVE_NO_XDEV : 0;
+	struct stat other;
+
+	return stat_path(t, path, resolve, &other) == 0 &&
+	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
 }
 
 bool inodes_path_exists(struct inodes *t, const char *path)

@@ -153,6 +153,11 @@ bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid);
 int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st);
 bool inodes_path_exists(struct inodes *t, const char *path);
 
+/* Whether a path is a name of that file. For a file of the share's own file
+ * system, what is mounted in the share is not asked: it has no link to it, and
+ * may hang. */
+bool inodes_is_link(struct inodes *t, const char *path, const struct stat *st);
+
 pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode);
 
 #endif

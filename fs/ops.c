@@ -10,6 +10,11 @@
 #include "fs/ctldir.h"
 #include "fs/log.h"
 
+/* Requests nobody waits for that the kernel has under way: closes, above all.
+ * If a dozen, as it would by itself, hang with a part of the share, no close
+ * anywhere would be told to us any more, and nothing be checked in. */
+#define MAX_BACKGROUND 500
+
 struct inode *ops_inode(fuse_req_t req, fuse_ino_t ino)
 {
 	struct inode *inode;
@@ -46,14 +51,23 @@ double ops_cache_seconds(const struct camfs *fs, const struct stat *st)
 int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
 		   struct found *found, struct fuse_entry_param *ret_entry)
 {
-	struct inode *inode = inodes_add(&fs->inodes, dir, name, found);
+	struct inode *inode;
 
+	if (share_is_state(&fs->share, found->st.st_dev, found->st.st_ino)) {
+		free(take_ptr(found->handle));
+		return -ENOENT;
+	}
+	inode = inodes_add(&fs->inodes, dir, name, found);
 	if (!inode)
 		return -ENOMEM;
 	*ret_entry = (struct fuse_entry_param){
 		.ino = inode->id,
 		.attr = found->st,
-		.attr_timeout = ops_cache_seconds(fs, &found->st),
+		/* of what is mounted there we have only heard: share_stat() */
+		.attr_timeout = S_ISDIR(found->st.st_mode) &&
+						found->st.st_dev != dir->dev
+					? 0
+					: ops_cache_seconds(fs, &found->st),
 		.entry_timeout = fs->options->cache_seconds,
 	};
 	return 0;
@@ -127,6 +141,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	unwant(conn, FUSE_CAP_SPLICE_WRITE);
 	unwant(conn, FUSE_CAP_SPLICE_MOVE);
 	init_passthrough(fs, conn);
+	conn->max_background = MAX_BACKGROUND;
 	fs->options->on_ready(fs->options->on_ready_arg);
 }
 

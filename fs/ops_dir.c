@@ -105,6 +105,14 @@ static void go_to(struct open_dir *d, off_t offset)
 	d->next = NULL;
 }
 
+static bool is_visible(struct camfs *fs, const struct inode *dir,
+		       const struct dirent *e)
+{
+	return ops_check_name(fs, dir, e->d_name, false) == 0 &&
+	       !(e->d_type == DT_DIR &&
+		 share_is_state(&fs->share, dir->dev, e->d_ino));
+}
+
 /* The next entry of the share that may be seen; NULL at the end (errno 0) or
  * on an error. */
 static struct dirent *next_entry(struct camfs *fs, struct open_dir *d)
@@ -116,7 +124,7 @@ static struct dirent *next_entry(struct camfs *fs, struct open_dir *d)
 		if (!e)
 			e = readdir(d->dir);
 		d->next = e;
-		if (!e || ops_check_name(fs, d->inode, e->d_name, false) == 0)
+		if (!e || is_visible(fs, d->inode, e))
 			return e;
 		d->next = NULL;
 	}

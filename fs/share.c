@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -64,15 +65,19 @@ static int open_root(struct share *s, const char *path)
 
 static int open_state(struct share *s, const char *path)
 {
+	struct stat st;
+
 	if (mkdirat(s->root_fd, STATE_NAME, 0755) < 0 && errno != EEXIST)
 		return fail("cannot make '" STATE_NAME "' in the share", path,
 			    "; the records are kept there, so whoever mounts "
 			    "must be able to write to the share");
 	s->state_fd =
 		open_folder(s->root_fd, STATE_NAME, O_RDONLY | O_NOFOLLOW);
-	if (s->state_fd < 0)
+	if (s->state_fd < 0 || fstat(s->state_fd, &st) < 0)
 		return fail("cannot open '" STATE_NAME "' in the share", path,
 			    "; it must be a folder of its own, no link");
+	s->state_dev = st.st_dev;
+	s->state_ino = st.st_ino;
 	return 0;
 }
 
@@ -168,6 +173,48 @@ bool share_is_hidden(const struct share *s, dev_t dir_dev, ino_t dir_ino,
 	len = strlen(s->locks_name);
 	return !strncmp(name, s->locks_name, len) &&
 	       (name[len] == '\0' || name[len] == '.');
+}
+
+bool share_is_state(const struct share *s, dev_t dev, ino_t ino)
+{
+	return dev == s->state_dev && ino == s->state_ino;
+}
+
+static void stat_of_statx(const struct statx *x, struct stat *ret_st)
+{
+	*ret_st = (struct stat){
+		.st_dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+		.st_ino = x->stx_ino,
+		.st_mode = x->stx_mode,
+		.st_nlink = x->stx_nlink,
+		.st_uid = x->stx_uid,
+		.st_gid = x->stx_gid,
+		.st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor),
+		.st_size = (off_t)x->stx_size,
+		.st_blksize = x->stx_blksize,
+		.st_blocks = (blkcnt_t)x->stx_blocks,
+		.st_atim = { x->stx_atime.tv_sec, x->stx_atime.tv_nsec },
+		.st_mtim = { x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec },
+		.st_ctim = { x->stx_ctime.tv_sec, x->stx_ctime.tv_nsec },
+	};
+}
+
+int share_stat(const struct share *s, int dirfd, const char *name,
+	       struct stat *ret_st)
+{
+	const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	struct statx x;
+
+	if (!s->is_network) {
+		if (statx(dirfd, name, flags | AT_STATX_DONT_SYNC,
+			  STATX_BASIC_STATS, &x) < 0)
+			return -errno;
+		stat_of_statx(&x, ret_st);
+		if (ret_st->st_dev == s->dev ||
+		    (x.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+			return 0;
+	}
+	return fstatat(dirfd, name, ret_st, flags) < 0 ? -errno : 0;
 }
 
 void share_proc_path(int fd, char path[PROC_PATH_SIZE])

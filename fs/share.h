@@ -23,6 +23,8 @@ struct share {
 	char *locks_name;
 	dev_t dev; /* of the root */
 	ino_t ino;
+	ino_t state_ino; /* on the same file system, or a mount in it */
+	dev_t state_dev;
 	bool is_network; /* others may write to it, errors come late */
 	bool is_stacked; /* the share's file system is on another one */
 	int handles_fd;	 /* the root, for open_by_handle_at(2), which takes
@@ -43,6 +45,17 @@ void share_close(struct share *s);
  * the root; locks.json and what belongs to it, wherever they are. */
 bool share_is_hidden(const struct share *s, dev_t dir_dev, ino_t dir_ino,
 		     const char *name);
+
+/* Whether it is `.camlock`, by whatever name it was found: a share may not
+ * care for upper and lower case, or have it mounted in a second place. */
+bool share_is_state(const struct share *s, dev_t dev, ino_t ino);
+
+/* Looks at a name in an open folder, following nothing. Returns 0 or -errno.
+ * What is mounted there on a local share is not asked, for it may hang, and
+ * the kernel keeps the folder to itself while a name in it is looked up: its
+ * attributes are those last heard of. */
+int share_stat(const struct share *s, int dirfd, const char *name,
+	       struct stat *ret_st);
 
 /* The path by which a descriptor can be opened again, changed or given
  * another mode, whatever it was opened for. */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/backing.h"
+
+#include <fcntl.h>
+
+/* The backing file is registered through a descriptor that can only read, for
+ * else it would count as a writer for as long as the inode is open; the kernel
+ * opens it anew for each handle, as that handle was opened. */
+int backing_open_reader(const struct open_file *file)
+{
+	char path[PROC_PATH_SIZE];
+
+	share_proc_path(file->use.fd, path);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int32_t register_backing(fuse_req_t req, int reader)
+{
+#if HAVE_PASSTHROUGH
+	return reader < 0 ? 0 : fuse_passthrough_open(req, reader);
+#else
+	return 0;
+#endif
+}
+
+void backing_close(fuse_req_t req, int32_t id)
+{
+#if HAVE_PASSTHROUGH
+	if (id > 0)
+		fuse_passthrough_close(req, id);
+#endif
+}
+
+static void set_backing(struct fuse_file_info *fi, int32_t id)
+{
+#if HAVE_PASSTHROUGH
+	fi->backing_id = id;
+#endif
+}
+
+bool backing_is_needed(struct camfs *fs, const struct inode *inode)
+{
+	return fs->passthrough && !inode->plain_users && !inode->backing_users;
+}
+
+void backing_choose(fuse_req_t req, struct open_file *file, int reader,
+		    struct fuse_file_info *fi)
+{
+	struct inode *inode = file->inode;
+
+	if (backing_is_needed(camfs_of(req), inode))
+		inode->backing_id = register_backing(req, reader);
+	file->passthrough = !inode->plain_users && inode->backing_id > 0;
+	if (file->passthrough) {
+		inode->backing_users++;
+		set_backing(fi, inode->backing_id);
+	} else {
+		inode->plain_users++;
+	}
+}
+
+int32_t backing_leave(struct open_file *file)
+{
+	struct inode *inode = file->inode;
+	int32_t id = inode->backing_id;
+
+	if (!file->passthrough) {
+		inode->plain_users--;
+		return 0;
+	}
+	if (--inode->backing_users > 0)
+		return 0;
+	inode->backing_id = 0;
+	return id;
+}
