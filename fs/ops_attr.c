@@ -82,6 +82,20 @@ static int set_size(const char *path, const struct fuse_file_info *fi,
 	return fi ? ftruncate(file_of(fi)->use.fd, size) : truncate(path, size);
 }
 
+#define ANY_ATTR                                                      \
+	(FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | \
+	 FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME)
+
+/* A chown(2) to -1, or a write to a file with set-user-ID bits or capabilities
+ * by anybody who may write it: they go. */
+static int drop_privileges(int fd)
+{
+	return fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH) < 0 &&
+			       errno != EPERM
+		       ? -errno
+		       : 0;
+}
+
 /* Everything the request asks for, as the caller. */
 static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 		  const struct fuse_file_info *fi)
@@ -90,6 +104,8 @@ static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 
 	share_proc_path(fd, path);
 	CREDS_SCOPE(req);
+	if (!(valid & ANY_ATTR))
+		return drop_privileges(fd);
 	if ((valid & FUSE_SET_ATTR_MODE) && chmod(path, attr->st_mode) < 0)
 		return -errno;
 	if (valid & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) {

@@ -30,12 +30,15 @@ static struct open_dir *dir_of(const struct fuse_file_info *fi)
 	return (struct open_dir *)(uintptr_t)fi->fh;
 }
 
+/* Not as ".": to read a folder takes no right to search it. */
 static int open_as_caller(fuse_req_t req, int fd)
 {
+	char path[PROC_PATH_SIZE];
 	int r;
 
+	share_proc_path(fd, path);
 	CREDS_SCOPE(req);
-	r = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return r < 0 ? -errno : r;
 }
 

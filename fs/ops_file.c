@@ -14,6 +14,8 @@
 #include "fs/gate.h"
 #include "fs/ops.h"
 
+#define FMODE_EXEC 0x20 /* include/linux/fs.h: opened by execve(2) */
+
 /* What of the caller's flags is for the file below. The kernel has dealt with
  * the rest; O_DIRECT would demand an alignment of buffers that only he knows,
  * and O_NONBLOCK an answer while fs/mapped.h has its lease for a moment. */
@@ -24,16 +26,38 @@ static int backing_flags(int flags)
 	       O_CLOEXEC;
 }
 
+static int open_as_caller(fuse_req_t req, const char *path, int flags)
+{
+	int r;
+
+	CREDS_SCOPE(req);
+	r = open(path, backing_flags(flags));
+	return r < 0 ? -errno : r;
+}
+
+/* A program may be executed by who may not read it: the kernel reads it for
+ * him. No caller of open(2) can set the flag himself. */
+static bool may_execute(fuse_req_t req, int fd, int flags)
+{
+	if (!(flags & FMODE_EXEC))
+		return false;
+	CREDS_SCOPE(req);
+	return faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
+}
+
 /* Opens an O_PATH descriptor's file as the caller. */
-static int reopen_as_caller(fuse_req_t req, int fd, int flags)
+static int reopen(fuse_req_t req, int fd, int flags)
 {
 	char path[PROC_PATH_SIZE];
 	int r;
 
 	share_proc_path(fd, path);
-	CREDS_SCOPE(req);
-	r = open(path, backing_flags(flags));
-	return r < 0 ? -errno : r;
+	r = open_as_caller(req, path, flags);
+	if (r == -EACCES && may_execute(req, fd, flags)) {
+		r = open(path, backing_flags(flags));
+		r = r < 0 ? -errno : r;
+	}
+	return r;
 }
 
 /* Opens the file below and makes the handle. Takes the grant on success. */
@@ -47,7 +71,7 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 
 	if (path_fd < 0)
 		return path_fd;
-	fd = reopen_as_caller(req, path_fd, fi->flags);
+	fd = reopen(req, path_fd, fi->flags);
 	if (fd < 0)
 		return fd;
 	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
