@@ -8,152 +8,16 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "core/hash.h"
+#include "core/ending.h"
 #include "core/timestamp.h"
 
 /* Another mount's checkin may be as late as ours, and we can't see whether
  * its handles are flushed; this is how long we look again. */
 #define OTHER_MOUNT_GRACE_MS CHECKOUTS_GRACE_MS
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
-/* Five minutes, then the records stay behind. */
-#define MOVE_TRIES 300
-#define MOVE_WAIT_MS 1000
-#define MOVE_PAUSE (500 * NSEC_PER_MSEC)
-#define WAKE_MS 20  /* to see an interruption */
-#define SWEEP_MS 50 /* expiries are collected for so long */
-#define RECENT 64
-#define RECENT_MS 2000
+#define WAKE_MS 20 /* to see an interruption */
 
-struct checkout {
-	struct hash_node node; /* in checkouts.by_path */
-	char *path;	       /* changes with a folder above it */
-	struct record record;  /* what others are told; fixed */
-	bool tree;
-	bool kept;    /* the owner's own kept checkout covers it */
-	bool busy;    /* the registry is being asked, or told */
-	bool written; /* by a use that is over */
-	bool gone;    /* the name does not exist */
-	size_t uses;
-	size_t flushed; /* of them */
-	uint64_t until; /* without uses: stays till then; 0: no time */
-	pid_t scratch;	/* without uses: stays while this process has one */
-};
-
-/* A process that can write to scratch files of a folder. */
-struct scratch {
-	struct hash_node node; /* in checkouts.scratch */
-	pid_t pid;
-	size_t count;
-	char folder[];
-};
-
-struct recent {
-	uint64_t until;
-	uint64_t path; /* hash */
-	uint64_t user; /* hash */
-};
-
-/* Nothing is called under the mutex. A busy checkout belongs to the thread
- * that made it so; all others wait for `changed`. */
-struct checkouts {
-	struct registry *registry;
-	unsigned linger_ms;
-	pthread_t sweeper;
-
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	pthread_cond_t timed;	      /* something is to expire, or closing */
-	struct hash by_path;	      /* under mutex, and all that is in it */
-	struct hash scratch;	      /* under mutex */
-	size_t n_trees;		      /* under mutex */
-	uint64_t next_sweep;	      /* under mutex: when the sweeper wakes */
-	bool closing;		      /* under mutex */
-	struct recent recent[RECENT]; /* under mutex */
-	unsigned next_recent;	      /* under mutex */
-};
-
-/* ---- the table ---- */
-
-static void free_checkout(struct checkout *co)
-{
-	record_release(&co->record);
-	free(co->path);
-	free(co);
-}
-
-static struct checkout *find(struct checkouts *c, const char *path)
-{
-	for (struct hash_node *n = hash_first(&c->by_path, hash_string(path));
-	     n; n = hash_next(n)) {
-		struct checkout *co = container_of(n, struct checkout, node);
-
-		if (!strcmp(co->path, path))
-			return co;
-	}
-	return NULL;
-}
-
-/* A new one, busy, with one use; its record is `want`. */
-static struct checkout *add(struct checkouts *c,
-			    const struct checkout_claim *claim,
-			    const struct record *want)
-{
-	struct checkout *co = calloc(1, sizeof(*co));
-
-	if (!co || !(co->path = strdup(claim->path)) ||
-	    record_copy(&co->record, want) < 0 ||
-	    hash_insert(&c->by_path, &co->node, hash_string(co->path)) < 0) {
-		if (co)
-			free_checkout(co);
-		return NULL;
-	}
-	co->tree = claim->tree;
-	c->n_trees += co->tree;
-	co->busy = true;
-	co->uses = 1;
-	return co;
-}
-
-static void remember(struct checkouts *c, const struct checkout *co)
-{
-	struct recent *r = &c->recent[c->next_recent++ % RECENT];
-
-	r->until = clock_now() + RECENT_MS * NSEC_PER_MSEC;
-	r->path = hash_string(co->path);
-	r->user = hash_string(co->record.user);
-}
-
-static bool was_recently(struct checkouts *c, const char *path,
-			 const struct record *want)
-{
-	uint64_t now = clock_now(), hash = hash_string(path);
-
-	for (int i = 0; i < RECENT; i++)
-		if (c->recent[i].until > now && c->recent[i].path == hash &&
-		    c->recent[i].user == hash_string(want->user))
-			return true;
-	return false;
-}
-
-static void remove_checkout(struct checkouts *c, struct checkout *co)
-{
-	hash_remove(&c->by_path, &co->node);
-	c->n_trees -= co->tree;
-	pthread_cond_broadcast(&c->changed);
-	free_checkout(co);
-}
-
-static bool same(const char *a, const char *b)
-{
-	return !strcmp(a ? a : "", b ? b : "");
-}
-
-/* Through one mount the host is always the same. */
-bool checkout_is_owned_by(const struct checkout *co, const struct record *want)
-{
-	return same(co->record.user, want->user) &&
-	       same(co->record.seat, want->seat);
-}
+/* ---- whose they are ---- */
 
 char *checkouts_path(struct checkouts *c, const struct checkout *co)
 {
@@ -161,216 +25,11 @@ char *checkouts_path(struct checkouts *c, const struct checkout *co)
 	return strdup(co->path);
 }
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t len = strlen(folder);
-
-	return !strncmp(path, folder, len) && path[len] == '/';
-}
-
-/* The folder a path is in: its length. */
-static size_t folder_length(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? (size_t)(slash - path) : 0;
-}
-
-/* ---- the end of a checkout ---- */
-
-static struct scratch *find_scratch(struct checkouts *c, pid_t pid,
-				    const char *folder, size_t len)
-{
-	uint64_t hash = hash_bytes(folder, len) ^ (uint64_t)pid;
-
-	for (struct hash_node *n = hash_first(&c->scratch, hash); n;
-	     n = hash_next(n)) {
-		struct scratch *s = container_of(n, struct scratch, node);
-
-		if (s->pid == pid && strlen(s->folder) == len &&
-		    !memcmp(s->folder, folder, len))
-			return s;
-	}
-	return NULL;
-}
-
-static void set_until(struct checkouts *c, struct checkout *co, uint64_t until)
-{
-	co->until = until;
-	if (until && until < c->next_sweep) {
-		c->next_sweep = until;
-		pthread_cond_signal(&c->timed);
-	}
-}
-
-/* Whether it stays without any use, and until when. */
-static bool stays(struct checkouts *c, struct checkout *co, pid_t pid)
-{
-	uint64_t ms = co->gone ? CHECKOUTS_RESERVED_MS : c->linger_ms;
-
-	co->scratch = 0;
-	if (!co->gone && !co->tree &&
-	    find_scratch(c, pid, co->path, folder_length(co->path))) {
-		co->scratch = pid;
-		return true;
-	}
-	if (ms == 0 || co->tree)
-		return false;
-	set_until(c, co, clock_now() + ms * NSEC_PER_MSEC);
-	return true;
-}
-
-/* It stays in the table, busy, until the registry has its checkin: whoever
- * wants the path next asks the registry after that. */
-static void end(struct checkouts *c, struct checkout *co)
-{
-	const char *path = co->path;
-
-	co->busy = true;
-	set_until(c, co, 0);
-	remember(c, co);
-	if (!co->kept) {
-		pthread_mutex_unlock(&c->mutex);
-		registry_checkin(c->registry, &path, 1);
-		pthread_mutex_lock(&c->mutex);
-	}
-	remove_checkout(c, co);
-}
-
-bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
-			 bool written, pid_t pid, struct record *ret_record)
-{
-	LOCK_SCOPE(&c->mutex);
-	if (flushed)
-		co->flushed--;
-	co->written |= written;
-	if (--co->uses > 0) {
-		pthread_cond_broadcast(&c->changed);
-		return false;
-	}
-	written = co->written && record_copy(ret_record, &co->record) == 0;
-	co->written = false;
-	if (stays(c, co, pid))
-		pthread_cond_broadcast(&c->changed);
-	else
-		end(c, co);
-	return written;
-}
-
-/* Ends what stayed for the scratch files of that process and folder. */
-static void end_waiting(struct checkouts *c, pid_t pid, const char *folder,
-			size_t len)
-{
-	for (size_t i = 0; i < c->by_path.n_slots; i++) {
-		struct hash_node *n = c->by_path.slots[i];
-
-		while (n) {
-			struct checkout *co =
-				container_of(n, struct checkout, node);
-
-			n = n->next;
-			if (co->busy || co->uses || co->scratch != pid ||
-			    folder_length(co->path) != len ||
-			    memcmp(co->path, folder, len) != 0)
-				continue;
-			co->scratch = 0;
-			if (stays(c, co, pid))
-				continue;
-			end(c, co); /* lets the mutex go: begin again */
-			n = NULL;
-			i = (size_t)-1;
-			break;
-		}
-	}
-}
-
-void checkouts_scratch(struct checkouts *c, pid_t pid, const char *folder,
-		       int change)
-{
-	size_t len = strlen(folder);
-	struct scratch *s;
-
-	LOCK_SCOPE(&c->mutex);
-	s = find_scratch(c, pid, folder, len);
-	if (!s && change > 0) {
-		s = calloc(1, sizeof(*s) + len + 1);
-		if (!s ||
-		    hash_insert(&c->scratch, &s->node,
-				hash_bytes(folder, len) ^ (uint64_t)pid) < 0) {
-			free(s);
-			return; /* no memory: a checkout ends early */
-		}
-		s->pid = pid;
-		memcpy(s->folder, folder, len + 1);
-	}
-	if (!s)
-		return;
-	s->count += (size_t)change;
-	if (s->count > 0)
-		return;
-	hash_remove(&c->scratch, &s->node);
-	free(s);
-	end_waiting(c, pid, folder, len);
-}
-
-/* One whose time has come, or NULL; and when the next one's will. */
-static struct checkout *find_expired(struct checkouts *c, uint64_t *ret_next)
-{
-	uint64_t now = clock_now();
-
-	*ret_next = UINT64_MAX;
-	for (size_t i = 0; i < c->by_path.n_slots; i++) {
-		for (struct hash_node *n = c->by_path.slots[i]; n;
-		     n = n->next) {
-			struct checkout *co =
-				container_of(n, struct checkout, node);
-
-			if (!co->until || co->busy || co->uses)
-				continue;
-			if (co->until <= now)
-				return co;
-			if (co->until < *ret_next)
-				*ret_next = co->until;
-		}
-	}
-	return NULL;
-}
-
-static void wait_until(struct checkouts *c, pthread_cond_t *cond,
-		       uint64_t until)
-{
-	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
-			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
-
-	pthread_cond_clockwait(cond, &c->mutex, CLOCK_MONOTONIC, &ts);
-}
-
-/* Ends what has stayed for long enough. Sleeps for good while nothing does. */
-static void *sweep(void *arg)
-{
-	struct checkouts *c = arg;
-
-	LOCK_SCOPE(&c->mutex);
-	while (!c->closing) {
-		struct checkout *co = find_expired(c, &c->next_sweep);
-
-		if (co) {
-			end(c, co);
-		} else if (c->next_sweep == UINT64_MAX) {
-			pthread_cond_wait(&c->timed, &c->mutex);
-		} else {
-			c->next_sweep += SWEEP_MS * NSEC_PER_MSEC;
-			wait_until(c, &c->timed, c->next_sweep);
-		}
-	}
-	return NULL;
-}
-
 /* ---- taking ---- */
 
 static int wait_for_change(struct checkouts *c, const struct wait *w)
 {
-	wait_until(c, &c->changed, clock_now() + WAKE_MS * NSEC_PER_MSEC);
+	taken_wait(c, &c->changed, clock_now() + WAKE_MS * NSEC_PER_MSEC);
 	return wait_check(w);
 }
 
@@ -387,53 +46,18 @@ static int refuse(const struct checkout *co,
 	return CHECKOUTS_REFUSED;
 }
 
-/* A folder above the path that is being moved just now, by anybody. */
-static struct checkout *find_above(struct checkouts *c, const char *path)
-{
-	_cleanup_free_ char *copy = c->n_trees ? strdup(path) : NULL;
-	char *slash;
-
-	while (copy && (slash = strrchr(copy, '/'))) {
-		struct checkout *co;
-
-		*slash = '\0';
-		co = find(c, copy);
-		if (co && co->tree)
-			return co;
-	}
-	return NULL;
-}
-
-/* Something below a folder that is another's, or busy. */
-static struct checkout *find_below(struct checkouts *c, const char *folder,
-				   const struct record *want)
-{
-	for (size_t i = 0; i < c->by_path.n_slots; i++) {
-		for (struct hash_node *n = c->by_path.slots[i]; n;
-		     n = n->next) {
-			struct checkout *co =
-				container_of(n, struct checkout, node);
-
-			if (is_below(co->path, folder) &&
-			    (co->busy || !checkout_is_owned_by(co, want)))
-				return co;
-		}
-	}
-	return NULL;
-}
-
 /* What is in the way of a claim, if only for a moment; or NULL. */
 static struct checkout *find_obstacle(struct checkouts *c,
 				      const struct checkout_claim *claim,
 				      const struct record *want)
 {
-	struct checkout *co = find(c, claim->path);
+	struct checkout *co = taken_find(c, claim->path);
 
 	if (co && (co->busy || !checkout_is_owned_by(co, want)))
 		return co;
-	co = find_above(c, claim->path);
+	co = taken_find_above(c, claim->path);
 	if (!co && claim->tree)
-		co = find_below(c, claim->path, want);
+		co = taken_find_below(c, claim->path, want);
 	return co;
 }
 
@@ -517,13 +141,13 @@ static ssize_t use_or_add(struct checkouts *c, struct checkout_claim *claims,
 	ssize_t made = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct checkout *co = find(c, claims[i].path);
+		struct checkout *co = taken_find(c, claims[i].path);
 
 		if (co) {
 			co->uses++;
-			set_until(c, co, 0);
+			ending_set(c, co, 0);
 		} else {
-			co = add(c, &claims[i], want);
+			co = taken_add(c, &claims[i], want);
 			if (co)
 				ret_made[made++] = (struct registry_claim){
 					.path = co->path, .tree = co->tree
@@ -543,24 +167,18 @@ static void unuse(struct checkouts *c, struct checkout_claim *claims, size_t n)
 		struct checkout *co = claims[i].checkout;
 
 		if (co->busy)
-			remove_checkout(c, co);
-		else if (--co->uses == 0 && !stays(c, co, co->scratch))
-			end(c, co);
+			taken_remove(c, co);
+		else if (--co->uses == 0 &&
+			 !ending_is_put_off(c, co, co->scratch))
+			ending_now(c, co);
 	}
 }
 
 static void settle_made(struct checkouts *c, struct checkout_claim *claims,
-			size_t n, const struct registry_claim *made)
+			size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct checkout *co = claims[i].checkout;
-
-		if (!co->busy)
-			continue;
-		co->kept = made->outcome == REGISTRY_KEPT;
-		co->busy = false;
-		made++;
-	}
+	for (size_t i = 0; i < n; i++)
+		claims[i].checkout->busy = false;
 	pthread_cond_broadcast(&c->changed);
 }
 
@@ -590,7 +208,7 @@ static int take(struct checkouts *c, struct checkout_claim *claims, size_t n,
 	if (r != 0)
 		unuse(c, claims, n);
 	else
-		settle_made(c, claims, n, made);
+		settle_made(c, claims, n);
 	return r;
 }
 
@@ -624,7 +242,7 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	int r;
 
 	pthread_mutex_lock(&c->mutex);
-	recent = after_close && was_recently(c, path, want);
+	recent = after_close && taken_was_recently(c, path, want);
 	r = recent ? 0 : settle(c, &claim, 1, want, w, ret_conflict);
 	pthread_mutex_unlock(&c->mutex);
 	if (recent || r != 0)
@@ -637,7 +255,142 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 
-/* ---- while it lasts ---- */
+/* ---- on purpose ---- */
+
+int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
+		   const struct record *want, const struct wait *w,
+		   struct registry_conflict *ret_conflict)
+{
+	struct wait grace = other_mount_grace(w);
+	int r = 0;
+
+	pthread_mutex_lock(&c->mutex);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct checkout_claim claim = { .path = paths[i] };
+
+		r = settle(c, &claim, 1, want, w, ret_conflict);
+	}
+	pthread_mutex_unlock(&c->mutex);
+	if (r != 0)
+		return r;
+	do
+		r = registry_keep(c->registry, paths, n, want, false, w,
+				  ret_conflict);
+	while (r == REGISTRY_HELD &&
+	       is_worth_another_look(ret_conflict, &grace));
+	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
+}
+
+/* Under the mutex: waits while somebody asks the registry about a path, or
+ * moves a folder above it. */
+static int settle_busy(struct checkouts *c, const char *path,
+		       const struct wait *w)
+{
+	for (;;) {
+		struct checkout *co = taken_find(c, path);
+		int r;
+
+		if (!(co && co->busy) && !taken_find_above(c, path))
+			return 0;
+		r = wait_for_change(c, w);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Under the mutex: a checkout of ours, busy, in the place of any other. */
+static int supplant(struct checkouts *c, const char *path,
+		    const struct record *want, struct checkout **ret_old,
+		    struct checkout **ret_new)
+{
+	struct checkout_claim claim = { .path = path };
+	struct checkout *old = taken_find(c, path);
+
+	if (old)
+		taken_fence(c, old);
+	*ret_new = taken_add(c, &claim, want);
+	if (!*ret_new && old)
+		taken_unfence(c, old);
+	else
+		*ret_old = old;
+	return *ret_new ? 0 : -ENOMEM;
+}
+
+/* Under the mutex: nothing came of it. What has no use any more ends now. */
+static void restore(struct checkouts *c, struct checkout *old,
+		    struct checkout *ours)
+{
+	taken_remove(c, ours);
+	if (!old)
+		return;
+	taken_unfence(c, old);
+	if (old->uses == 0)
+		ending_now(c, old);
+}
+
+int checkouts_seize(struct checkouts *c, const char *path,
+		    const struct record *want, const char *only_user,
+		    const struct wait *w, struct seizure *ret_seizure,
+		    struct registry_conflict *ret_conflict)
+{
+	struct seizure s = {};
+	struct checkout *old = NULL;
+	int r;
+
+	LOCK_SCOPE(&c->mutex);
+	r = settle_busy(c, path, w);
+	if (r == 0)
+		r = supplant(c, path, want, &old, &s.checkout);
+	if (r < 0)
+		return r;
+	if (old)
+		old->uses++; /* until we know */
+	pthread_mutex_unlock(&c->mutex);
+	r = registry_seize(c->registry, &path, 1, want, only_user, w, &s.was,
+			   ret_conflict);
+	pthread_mutex_lock(&c->mutex);
+	if (old)
+		old->uses--;
+	if (r != 0) {
+		restore(c, old, s.checkout);
+		record_release(&s.was);
+		return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
+	}
+	s.in_use = old && old->uses > 0;
+	if (old && !s.in_use)
+		taken_free_fenced(old);
+	s.checkout->busy = false;
+	pthread_cond_broadcast(&c->changed);
+	*ret_seizure = s;
+	return 0;
+}
+
+/* ---- while it lasts, and after ---- */
+
+bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
+			 bool written, pid_t pid, struct record *ret_record)
+{
+	LOCK_SCOPE(&c->mutex);
+	if (flushed)
+		co->flushed--;
+	co->written |= written;
+	if (co->fenced) {
+		if (--co->uses == 0)
+			taken_free_fenced(co);
+		return false;
+	}
+	if (--co->uses > 0) {
+		pthread_cond_broadcast(&c->changed);
+		return false;
+	}
+	written = co->written && record_copy(ret_record, &co->record) == 0;
+	co->written = false;
+	if (ending_is_put_off(c, co, pid))
+		pthread_cond_broadcast(&c->changed);
+	else
+		ending_now(c, co);
+	return written;
+}
 
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed)
 {
@@ -673,106 +426,12 @@ void checkouts_name_made(struct checkouts *c, const char *path)
 	struct checkout *co;
 
 	LOCK_SCOPE(&c->mutex);
-	co = find(c, path);
+	co = taken_find(c, path);
 	if (!co || co->busy || !co->gone)
 		return;
 	co->gone = false;
-	if (co->uses == 0 && !stays(c, co, co->scratch))
-		end(c, co);
-}
-
-static struct checkout *find_owned_below(struct checkouts *c,
-					 const char *folder,
-					 const struct record *owner)
-{
-	for (size_t i = 0; i < c->by_path.n_slots; i++) {
-		for (struct hash_node *n = c->by_path.slots[i]; n;
-		     n = n->next) {
-			struct checkout *co =
-				container_of(n, struct checkout, node);
-
-			if (is_below(co->path, folder) && !co->busy &&
-			    checkout_is_owned_by(co, owner))
-				return co;
-		}
-	}
-	return NULL;
-}
-
-static int rename_checkout(struct checkouts *c, struct checkout *co,
-			   const char *from, const char *to)
-{
-	char *path;
-
-	if (asprintf(&path, "%s%s", to, co->path + strlen(from)) < 0)
-		return -ENOMEM; /* it is checked in under its old name */
-	hash_remove(&c->by_path, &co->node);
-	free(co->path);
-	co->path = path;
-	hash_insert(&c->by_path, &co->node, hash_string(path)); /* has room */
-	if (co->scratch && !co->uses) {
-		/* the scratch file goes by its old folder, and won't end it */
-		co->scratch = 0;
-		set_until(c, co,
-			  clock_now() + CHECKOUTS_RESERVED_MS * NSEC_PER_MSEC);
-	}
-	return 0;
-}
-
-static void rename_below(struct checkouts *c, const char *from, const char *to,
-			 const struct record *want)
-{
-	struct checkout *co;
-
-	while ((co = find_owned_below(c, from, want)))
-		if (rename_checkout(c, co, from, to) < 0)
-			return;
-}
-
-/* No path on the share: where the first of two folders waits for the other. */
-#define NOWHERE "."
-
-/* The folder has its new name already, so its records must follow, however
- * long the file lock or the disk is not to be had. Meanwhile the claims on the
- * folder keep everybody out. */
-static void move_records(struct checkouts *c, const char *from, const char *to,
-			 bool exchange, const struct owner *owner)
-{
-	for (int tries = 0; tries < MOVE_TRIES; tries++) {
-		struct wait w = wait_for_ms(MOVE_WAIT_MS);
-		int r = registry_move(c->registry, from, to, exchange, owner,
-				      &w);
-
-		if (r == 0)
-			return;
-		if (r != -ETIMEDOUT) /* the disk */
-			wait_sleep(&w, MOVE_PAUSE);
-	}
-}
-
-void checkouts_move(struct checkouts *c, const char *from, const char *to,
-		    bool exchange, const struct record *want)
-{
-	struct owner owner = { want->user, want->host, want->seat,
-			       registry_lease(c->registry) };
-
-	move_records(c, from, to, exchange, &owner);
-	LOCK_SCOPE(&c->mutex);
-	rename_below(c, from, exchange ? NOWHERE : to, want);
-	if (exchange) {
-		rename_below(c, to, from, want);
-		rename_below(c, NOWHERE, to, want);
-	}
-}
-
-void checkouts_folder_gone(struct checkouts *c, const char *folder,
-			   const struct record *want)
-{
-	struct checkout *co;
-
-	LOCK_SCOPE(&c->mutex);
-	while ((co = find_owned_below(c, folder, want)) && co->uses == 0)
-		end(c, co);
+	if (co->uses == 0 && !ending_is_put_off(c, co, co->scratch))
+		ending_now(c, co);
 }
 
 /* ---- opening and closing ---- */
@@ -791,23 +450,13 @@ int checkouts_open(struct checkouts **ret_checkouts, struct registry *r,
 	pthread_mutex_init(&c->mutex, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	pthread_cond_init(&c->timed, NULL);
-	err = -pthread_create(&c->sweeper, NULL, sweep, c);
+	err = -pthread_create(&c->sweeper, NULL, ending_sweep, c);
 	if (err < 0) {
 		free(c);
 		return err;
 	}
 	*ret_checkouts = c;
 	return 0;
-}
-
-static void drop(struct hash_node *n)
-{
-	free_checkout(container_of(n, struct checkout, node));
-}
-
-static void drop_scratch(struct hash_node *n)
-{
-	free(container_of(n, struct scratch, node));
 }
 
 void checkouts_free(struct checkouts *c)
@@ -819,8 +468,8 @@ void checkouts_free(struct checkouts *c)
 	pthread_cond_signal(&c->timed);
 	pthread_mutex_unlock(&c->mutex);
 	pthread_join(c->sweeper, NULL);
-	hash_clear(&c->by_path, drop);
-	hash_clear(&c->scratch, drop_scratch);
+	taken_clear(c);
+	ending_clear(c);
 	pthread_cond_destroy(&c->changed);
 	pthread_cond_destroy(&c->timed);
 	pthread_mutex_destroy(&c->mutex);

@@ -68,6 +68,28 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 		    const struct wait *w,
 		    struct registry_conflict *ret_conflict);
 
+/* Keeps the paths, as registry_keep(); others who have just closed one of them
+ * are waited for. Returns 0; CHECKOUTS_REFUSED with what is in the way; or
+ * -errno. */
+int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
+		   const struct record *want, const struct wait *w,
+		   struct registry_conflict *ret_conflict);
+
+/* A path taken from whoever had it. */
+struct seizure {
+	struct checkout *checkout; /* one use of it, to be given back */
+	struct record was;	   /* user NULL: nobody had it */
+	bool in_use; /* he can still write, by handles of this mount */
+};
+
+/* Takes the path from whoever has it, as registry_seize(). His uses of it are
+ * nobody's from now on, and end without a checkin. Returns 0;
+ * CHECKOUTS_REFUSED with what is in the way; or -errno. */
+int checkouts_seize(struct checkouts *c, const char *path,
+		    const struct record *want, const char *only_user,
+		    const struct wait *w, struct seizure *ret_seizure,
+		    struct registry_conflict *ret_conflict);
+
 /* A handle was flushed for the first time, or is known to be in use again. */
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed);
 

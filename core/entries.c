@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "core/json.h"
+#include "core/record.h"
 
 #define EMPTY "{}"
 #define OPENING "{\n    "
@@ -66,8 +67,22 @@ static struct entry *new_entry(const char *key)
 	return entry;
 }
 
+/* Whether the value has a string that is exactly `word`. Any quote within a
+ * JSON string has a backslash before it. */
+static bool has_word(const struct entries *e, const struct entry *entry,
+		     const char *word)
+{
+	return memmem(e->text.data + entry->value, entry->end - entry->value,
+		      word, strlen(word)) != NULL;
+}
+
 static void link_last(struct entries *e, struct entry *entry)
 {
+	entry->open = has_word(e, entry, "\"" RECORD_KIND_OPEN "\"");
+	entry->kept = has_word(e, entry, "\"" RECORD_KIND_KEPT "\"");
+	e->n++;
+	e->n_open += entry->open;
+	e->n_kept += entry->kept;
 	entry->prev = e->tail;
 	entry->next = NULL;
 	if (e->tail)
@@ -89,6 +104,9 @@ static void unlink_entry(struct entries *e, struct entry *entry)
 	else
 		e->tail = entry->prev;
 	e->live -= entry->end - entry->begin;
+	e->n--;
+	e->n_open -= entry->open;
+	e->n_kept -= entry->kept;
 }
 
 static void set_text(struct entries *e, const char *text)

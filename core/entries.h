@@ -17,6 +17,8 @@
 #ifndef CORE_ENTRIES_H
 #define CORE_ENTRIES_H
 
+#include <stdbool.h>
+
 #include "core/buffer.h"
 #include "core/hash.h"
 
@@ -27,7 +29,9 @@ struct entry {
 	size_t begin; /* offset of the key's opening quote */
 	size_t value; /* offset of the value */
 	size_t end;   /* offset behind the value */
-	char key[];   /* decoded; "" if it holds a NUL: kept, never found */
+	bool open;    /* counted as such; by a look at the value's bytes only */
+	bool kept;
+	char key[]; /* decoded; "" if it holds a NUL: kept, never found */
 };
 
 struct entries {
@@ -35,7 +39,10 @@ struct entries {
 	struct hash by_key;
 	struct entry *head;
 	struct entry *tail;
-	size_t live; /* bytes of text that belong to entries */
+	size_t live;   /* bytes of text that belong to entries */
+	size_t n;      /* entries */
+	size_t n_open; /* of them: gone with the host that wrote them */
+	size_t n_kept; /* of them: promised to outlive it */
 };
 
 /* What an edit changed: the bytes from..to, and all from `tail` on, where the

@@ -34,6 +34,13 @@ void held_release_all(struct registry *r)
 	hash_clear(&r->held, held_free);
 }
 
+const char *held_text(struct registry *r, const char *path)
+{
+	struct held *h = held_find(r, path);
+
+	return h ? h->text : NULL;
+}
+
 void held_remove(struct registry *r, const char *path)
 {
 	struct held *h = held_find(r, path);

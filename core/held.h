@@ -30,6 +30,9 @@ int held_gain(struct request *q, const char *path, const char *text,
 void held_keep_gains(struct registry *r, struct request *q);
 void held_drop_gains(struct request *q);
 
+/* The open record's text, or NULL. */
+const char *held_text(struct registry *r, const char *path);
+
 void held_remove(struct registry *r, const char *path);
 void held_release_all(struct registry *r);
 

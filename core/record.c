@@ -140,6 +140,48 @@ int record_format(const struct record *r, struct buffer *b)
 	return err == 0 ? buffer_append_string(b, "\n    }") : err;
 }
 
+/* Where the value of the last member `message` is; NULL if there is none. */
+static int find_message(const char *text, size_t len,
+			struct json_member *ret_message)
+{
+	struct json_member m, found = {};
+	struct json_cursor c;
+	int r = json_object_begin(&c, text, len);
+
+	while (r == 0) {
+		r = json_object_next(&c, &m);
+		if (r <= 0)
+			break;
+		if (key_is(&m, "message"))
+			found = m;
+		r = 0;
+	}
+	*ret_message = found;
+	return r < 0 ? -EINVAL : 0;
+}
+
+int record_set_message(const char *text, size_t len, const char *message,
+		       struct buffer *b)
+{
+	struct json_member m;
+	const char *from, *to;
+	int r = find_message(text, len, &m);
+
+	if (r < 0)
+		return r;
+	/* without one it goes behind the opening brace */
+	from = m.value ? m.value : text + 1;
+	to = m.value ? m.value + m.value_len : from;
+	r = buffer_append(b, text, (size_t)(from - text));
+	if (r == 0 && !m.value)
+		r = buffer_append_string(b, "\n        \"message\": ");
+	if (r == 0)
+		r = json_append_string(b, message);
+	if (r == 0 && !m.value)
+		r = buffer_append_string(b, ",");
+	return r == 0 ? buffer_append(b, to, (size_t)(text + len - to)) : r;
+}
+
 bool record_is_open(const struct record *r)
 {
 	return r->kind && !strcmp(r->kind, RECORD_KIND_OPEN) && r->lease;

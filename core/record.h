@@ -63,6 +63,11 @@ void record_release(struct record *r);
 /* Appends the record's text, indented to stand in locks.json. */
 int record_format(const struct record *r, struct buffer *b);
 
+/* Appends a record's text with another message; all else of it stays as it
+ * is, byte for byte. Returns 0, -EINVAL if the text is no object, or -ENOMEM. */
+int record_set_message(const char *text, size_t len, const char *message,
+		       struct buffer *b);
+
 /* Whether the record is the checkout of one mount, gone when that mount is. */
 bool record_is_open(const struct record *r);
 

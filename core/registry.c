@@ -95,6 +95,64 @@ int registry_break(struct registry *r, const char *path, const struct wait *w,
 	return 0;
 }
 
+static struct registry_claim *claims_of(const char *const *paths, size_t n)
+{
+	struct registry_claim *claims = calloc(n ? n : 1, sizeof(*claims));
+
+	for (size_t i = 0; claims && i < n; i++)
+		claims[i].path = paths[i];
+	return claims;
+}
+
+int registry_keep(struct registry *r, const char *const *paths, size_t n,
+		  const struct record *want, bool force, const struct wait *w,
+		  struct registry_conflict *ret_conflict)
+{
+	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
+	struct request q = { .apply = request_keep,
+			     .claims = claims,
+			     .n_claims = n,
+			     .want = want,
+			     .force = force,
+			     .conflict = ret_conflict,
+			     .durable = true };
+
+	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+}
+
+int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
+		    const struct owner *owner, const struct wait *w,
+		    struct registry_conflict *ret_conflict)
+{
+	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
+	struct request q = { .apply = request_unkeep,
+			     .claims = claims,
+			     .n_claims = n,
+			     .owner = owner,
+			     .conflict = ret_conflict,
+			     .durable = true };
+
+	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+}
+
+int registry_seize(struct registry *r, const char *const *paths, size_t n,
+		   const struct record *want, const char *only_user,
+		   const struct wait *w, struct record *ret_was,
+		   struct registry_conflict *ret_conflict)
+{
+	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
+	struct request q = { .apply = request_seize,
+			     .claims = claims,
+			     .n_claims = n,
+			     .want = want,
+			     .only_user = only_user,
+			     .ret_record = ret_was,
+			     .conflict = ret_conflict,
+			     .durable = true };
+
+	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+}
+
 void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 {
 	leader_checkin(r, paths, n);
@@ -169,14 +227,14 @@ static int start(struct registry *r, const struct wait *w)
 
 	if (err < 0)
 		return err;
-	if (r->options.observer)
-		return store_init(&r->store, r->options.locks_dir,
-				  r->options.locks_name, "");
 	if (asprintf(&lock_name, "%s.lock", r->options.locks_name) < 0) {
 		lock_name = NULL;
 		return -ENOMEM;
 	}
 	err = filelock_init(&r->filelock, r->options.locks_dir, lock_name);
+	if (r->options.observer && err == 0)
+		return store_init(&r->store, r->options.locks_dir,
+				  r->options.locks_name, "");
 	if (err == 0)
 		err = filelock_acquire(&r->filelock, w);
 	if (err < 0)

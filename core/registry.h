@@ -114,6 +114,36 @@ int registry_check(struct registry *r, const char *path, bool tree,
  * had. Any later request is judged after it. */
 void registry_checkin(struct registry *r, const char *const *paths, size_t n);
 
+/* Takes the paths on purpose, or none of them: kept records made from `want`
+ * (user, host, seat, message), on the disk when this returns, which stay until
+ * registry_unkeep() or a break. An open record of ours becomes a kept one. The
+ * owner's own kept record gets the new message, if `want` has one. With `force`
+ * (an admin without a mount) others' records give way. Outcomes as for
+ * registry_checkout(). */
+int registry_keep(struct registry *r, const char *const *paths, size_t n,
+		  const struct record *want, bool force, const struct wait *w,
+		  struct registry_conflict *ret_conflict);
+
+/* Ends the owner's kept checkouts of all the paths, or of none. A file that is
+ * open for writing through this mount stays checked out, by an open record.
+ * Returns 0; REGISTRY_HELD with the record that is no kept one of his (it may
+ * be his own, and open); -ENOENT with only the conflict's path set, if there
+ * is no record; or an error as above. */
+int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
+		    const struct owner *owner, const struct wait *w,
+		    struct registry_conflict *ret_conflict);
+
+/* Puts open records of ours, made from `want`, in the place of whatever stands
+ * at the paths, or none; ret_was[i], zeroed by the caller, who releases it, is
+ * what stood there (no user: nothing did). With `only_user` only that user's
+ * records give way, and the others are REGISTRY_HELD. The caller then fences
+ * who may still write (core/recovered.h), and keeps the paths or gives them
+ * back. */
+int registry_seize(struct registry *r, const char *const *paths, size_t n,
+		   const struct record *want, const char *only_user,
+		   const struct wait *w, struct record *ret_was,
+		   struct registry_conflict *ret_conflict);
+
 /* The folder `from` is now `to`: the owner's records below it follow. With
  * `exchange`, `to` is now `from`, too. */
 int registry_move(struct registry *r, const char *from, const char *to,

@@ -47,7 +47,8 @@ static bool reap(struct registry *r, struct request *q, const char *path,
 	return true;
 }
 
-static int conflict(struct request *q, const char *path, struct record *holder)
+int requests_conflict(struct request *q, const char *path,
+		      struct record *holder)
 {
 	q->conflict->path = strdup(path);
 	q->conflict->holder = *holder;
@@ -69,7 +70,7 @@ static int judge_record(struct registry *r, struct request *q, const char *path,
 						 : REGISTRY_KEPT;
 	if (reap(r, q, path, &now))
 		return REGISTRY_RECORDED;
-	return conflict(q, path, &now);
+	return requests_conflict(q, path, &now);
 }
 
 /* An open record of a folder is somebody moving it just now, and with it all
@@ -92,7 +93,7 @@ static int judge_above(struct registry *r, struct request *q, const char *path,
 			return found;
 		if (found > 0 && record_is_open(&now) &&
 		    !record_owned_by(&now, owner) && !reap(r, q, copy, &now))
-			return conflict(q, copy, &now);
+			return requests_conflict(q, copy, &now);
 	}
 	return 0;
 }
@@ -122,9 +123,8 @@ static int judge_below(struct registry *r, struct request *q,
 	return 0;
 }
 
-/* Sets the claim's outcome. Returns 0, REGISTRY_HELD or -errno. */
-static int judge(struct registry *r, struct request *q,
-		 struct registry_claim *claim, const struct owner *owner)
+int requests_judge(struct registry *r, struct request *q,
+		   struct registry_claim *claim, const struct owner *owner)
 {
 	int outcome = judge_record(r, q, claim->path, owner);
 
@@ -150,22 +150,10 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 	if (err < 0 || record_owned_by(&now, owner) ||
 	    registry_is_stale(r, &now))
 		return 0;
-	return conflict(&q, path, &now);
+	return requests_conflict(&q, path, &now);
 }
 
 /* ---- the requests ---- */
-
-static int put_record(struct registry *r, struct request *q, const char *path,
-		      const char *text, size_t len)
-{
-	int err = held_gain(q, path, text, len);
-
-	if (err == 0)
-		err = store_put(&r->store, path, text, len);
-	if (err == 0)
-		q->edited = true;
-	return err;
-}
 
 static int judge_all(struct registry *r, struct request *q,
 		     const struct owner *owner)
@@ -173,7 +161,7 @@ static int judge_all(struct registry *r, struct request *q,
 	int outcome = 0;
 
 	for (size_t i = 0; outcome == 0 && i < q->n_claims; i++)
-		outcome = judge(r, q, &q->claims[i], owner);
+		outcome = requests_judge(r, q, &q->claims[i], owner);
 	return outcome;
 }
 
@@ -192,37 +180,38 @@ static int format_open(struct registry *r, const struct record *want,
 	return record_format(&rec, text);
 }
 
-/* All or nothing: what was put before an error is taken out again. */
-static int put_all(struct registry *r, struct request *q,
-		   const struct buffer *text)
+/* Under a kept checkout there is nothing to write; but should that end while
+ * the file is open, the open record takes its place. */
+static int put_open(struct registry *r, struct request *q,
+		    const struct registry_claim *claim,
+		    const struct buffer *text)
 {
-	size_t i;
-	int err = 0;
+	int err = held_gain(q, claim->path, text->data, text->len);
 
-	for (i = 0; err == 0 && i < q->n_claims; i++)
-		if (q->claims[i].outcome == REGISTRY_RECORDED)
-			err = put_record(r, q, q->claims[i].path, text->data,
-					 text->len);
-	if (err == 0)
-		return REGISTRY_RECORDED;
-	while (i-- > 0)
-		if (q->claims[i].outcome == REGISTRY_RECORDED)
-			store_remove(&r->store, q->claims[i].path);
+	if (err < 0 || claim->outcome != REGISTRY_RECORDED)
+		return err;
+	err = store_put(&r->store, claim->path, text->data, text->len);
+	q->edited |= err == 0;
+	return err;
+}
+
+int requests_put_open(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	int err = format_open(r, q->want, &text);
+
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = put_open(r, q, &q->claims[i], &text);
 	return err;
 }
 
 int request_checkout(struct registry *r, struct request *q)
 {
-	_cleanup_buffer_ struct buffer text = {};
 	struct owner owner = { q->want->user, q->want->host, q->want->seat,
 			       r->lease.id };
 	int outcome = judge_all(r, q, &owner);
 
-	if (outcome != 0)
-		return outcome;
-	if (format_open(r, q->want, &text) < 0)
-		return -ENOMEM;
-	return put_all(r, q, &text);
+	return outcome != 0 ? outcome : requests_put_open(r, q);
 }
 
 int request_check(struct registry *r, struct request *q)
@@ -362,7 +351,8 @@ static void fail_batch(struct request *batch, int error, bool only_edited)
 			q->result = error;
 }
 
-static bool apply_all(struct registry *r, struct request *batch)
+static bool apply_all(struct registry *r, struct request *batch,
+		      bool *ret_durable)
 {
 	bool edited = false;
 
@@ -370,8 +360,19 @@ static bool apply_all(struct registry *r, struct request *batch)
 		q->edited = false;
 		q->result = q->apply(r, q);
 		edited |= q->edited;
+		*ret_durable |= q->edited && q->durable;
 	}
 	return edited;
+}
+
+/* Whether one of them failed with some of its edits made, which are not to be
+ * told from the others'. */
+static int half_done(const struct request *batch)
+{
+	for (const struct request *q = batch; q; q = q->next)
+		if (q->edited && q->result < 0)
+			return q->result;
+	return 0;
 }
 
 /* What is to be checked in is not open any more, even if it must be tried
@@ -385,7 +386,7 @@ static void let_go(struct registry *r, struct request *batch)
 
 void requests_run(struct registry *r, struct request *batch)
 {
-	bool edited = false;
+	bool edited = false, durable = false;
 	int err = store_load(&r->store);
 
 	let_go(r, batch);
@@ -399,8 +400,12 @@ void requests_run(struct registry *r, struct request *batch)
 	r->changed_by_others |= err != 0;
 	if (err != 0 || r->owes)
 		edited = held_reassert(r);
-	edited |= apply_all(r, batch);
-	err = edited ? store_commit(&r->store, false) : 0;
+	edited |= apply_all(r, batch, &durable);
+	err = half_done(batch);
+	if (err < 0)
+		store_discard(&r->store);
+	else if (edited)
+		err = store_commit(&r->store, durable);
 	r->owes = err < 0;
 	if (err < 0) {
 		events_drop(r, REGISTRY_REAPED);

@@ -33,7 +33,10 @@ struct request {
 	const struct record *want;
 	const struct owner *owner;
 	struct registry_conflict *conflict;
-	struct record *ret_record; /* request_break() */
+	struct record *ret_record; /* request_break(); request_seize(): n */
+	const char *only_user;	   /* request_seize() */
+	bool force;		   /* request_keep() */
+	bool durable; /* what it changes is on the disk when it is done */
 
 	bool on_heap;
 	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
@@ -92,6 +95,25 @@ int request_checkin(struct registry *r, struct request *q);
 int request_move(struct registry *r, struct request *q);
 int request_break(struct registry *r, struct request *q);
 int request_reap(struct registry *r, struct request *q);
+
+/* Kept checkouts, and taking over: core/kept.c. */
+int request_keep(struct registry *r, struct request *q);
+int request_unkeep(struct registry *r, struct request *q);
+int request_seize(struct registry *r, struct request *q);
+
+/* Sets the claim's outcome. Returns 0, REGISTRY_HELD with the conflict, or
+ * -errno. */
+int requests_judge(struct registry *r, struct request *q,
+		   struct registry_claim *claim, const struct owner *owner);
+
+/* Puts an open record of ours made from q->want at all claims whose outcome
+ * is REGISTRY_RECORDED, and gains what is to be watched over. */
+int requests_put_open(struct registry *r, struct request *q);
+
+/* Fills q->conflict; takes the holder over. Returns REGISTRY_HELD, or -ENOMEM.
+ */
+int requests_conflict(struct request *q, const char *path,
+		      struct record *holder);
 
 /* Whether it is an open record that we wrote. */
 bool requests_is_ours(struct registry *r, const struct record *rec);

@@ -146,6 +146,7 @@ static int make_spare(struct store *s)
 {
 	drop_spare(s);
 	s->spare_stale = stale_all;
+	s->spare_new = true;
 	return create_spare(s, &s->spare_fd);
 }
 
@@ -267,19 +268,52 @@ static void settle(struct store *s)
 	s->dirty = false;
 }
 
+static int flush_folder(struct store *s)
+{
+	if (fsync(s->dirfd) < 0)
+		return -errno;
+	s->swapped = false;
+	return 0;
+}
+
+/* The spare, if it must be on the disk before it becomes locks.json. */
+static int flush_spare(struct store *s, bool careful)
+{
+	bool worth = careful ||
+		     (s->spare_new && s->entries.n > s->entries.n_open);
+
+	if (worth && fdatasync(s->spare_fd) < 0)
+		return -errno;
+	s->spare_new = false;
+	return 0;
+}
+
 static int replace(struct store *s, bool durable)
 {
-	int r = write_spare(s, &s->entries.text);
+	bool careful = durable || s->entries.n_kept > 0;
+	int r = 0;
 
-	if (r == 0 && durable && fdatasync(s->spare_fd) < 0)
-		r = -errno;
+	if (careful && s->swapped)
+		r = flush_folder(s);
+	if (r == 0)
+		r = write_spare(s, &s->entries.text);
+	if (r == 0)
+		r = flush_spare(s, careful);
 	if (r == 0)
 		r = publish(s);
-	if (r == 0 && durable && fsync(s->dirfd) < 0)
-		r = -errno;
+	s->swapped = true;
+	if (r == 0 && durable)
+		r = flush_folder(s);
 	if (r == 0)
 		settle(s);
 	return r;
+}
+
+void store_discard(struct store *s)
+{
+	drop_files(s);
+	unload(s);
+	store_load(s); /* if this fails, so will the next load */
 }
 
 int store_commit(struct store *s, bool durable)
@@ -290,9 +324,7 @@ int store_commit(struct store *s, bool durable)
 		s->live_stale = stale_none;
 		return 0;
 	}
-	drop_files(s);
-	unload(s);
-	store_load(s); /* the edits go; if this fails, so will the next load */
+	store_discard(s);
 	return r;
 }
 
@@ -399,8 +431,10 @@ static int mend(struct store *s)
 		r = stale_write(s->spare_fd, 0, &stale_all, &s->entries.text);
 	if (r == 0) {
 		stamp(s->spare_fd);
-		r = rename_over(s);
+		r = flush_spare(s, true);
 	}
+	if (r == 0)
+		r = rename_over(s);
 	if (r == 0)
 		settle(s);
 	if (r < 0 && linked)

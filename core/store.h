@@ -29,6 +29,14 @@
  * `locks.json.damaged-TIME`, and the last good state put in its place: what
  * we had in memory, else the newest spare on disk, else nothing.
  *
+ * A power cut must not cost a record that outlives the host: a kept checkout
+ * of ours is on the disk when it is acknowledged (store_commit(), `durable`),
+ * and while there is one, no step may undo that: what is patched must not be
+ * what the disk still calls locks.json, and what becomes locks.json must be on
+ * the disk before. Records of open checkouts alone need none of that; but a
+ * file with anybody else's records in it is flushed before its first swap,
+ * because an empty one would look like a share without records.
+ *
  * Owner, mode and ACL of locks.json pass on to each new file.
  */
 #ifndef CORE_STORE_H
@@ -62,6 +70,8 @@ struct store {
 	struct stale spare_stale; /* what the spare lacks */
 	struct signature spare_signature; /* how we left it */
 	struct stale live_stale; /* what locks.json lacks: the next spare */
+	bool spare_new;		 /* made anew, and not flushed */
+	bool swapped;		 /* since the folder was last flushed */
 	char damaged_name[300];	 /* where the last damaged file went */
 
 	/* Readers take the mutex; the holder of the file lock takes it only
@@ -97,6 +107,9 @@ const char *store_find(const struct store *s, const char *key, size_t *ret_len);
 /* Writes the edits out; `durable` puts them on the disk before returning. On
  * -errno locks.json is what it was, and the edits are gone from memory, too. */
 int store_commit(struct store *s, bool durable);
+
+/* The edits are not to be: memory is what the file says again. */
+void store_discard(struct store *s);
 
 /* For readers, without the file lock: a consistent copy of the entries, and in
  * ret_signature the state it is a copy of. -EBADMSG: nothing whole to be had,

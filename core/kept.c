@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What people do to records on purpose: keep a checkout, end it, take it over.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/held.h"
+#include "core/requests.h"
+#include "core/timestamp.h"
+
+static int format_kept(const struct record *want, struct buffer *text)
+{
+	char now[TIMESTAMP_SIZE];
+	char kind[] = RECORD_KIND_KEPT, no_message[] = "";
+	struct record rec = {
+		.user = want->user,
+		.timestamp = now,
+		.message = want->message ? want->message : no_message,
+		.kind = kind,
+		.host = want->host,
+		.seat = want->seat,
+	};
+
+	timestamp_now(now);
+	return record_format(&rec, text);
+}
+
+/* The owner's own, with another message. */
+static int change_message(struct registry *r, struct request *q,
+			  const char *path)
+{
+	_cleanup_buffer_ struct buffer changed = {};
+	size_t len;
+	const char *text = store_find(&r->store, path, &len);
+	int err;
+
+	if (!q->want->message || !text)
+		return 0;
+	err = record_set_message(text, len, q->want->message, &changed);
+	if (err == 0)
+		err = store_put(&r->store, path, changed.data, changed.len);
+	q->edited |= err == 0;
+	return err;
+}
+
+static int keep(struct registry *r, struct request *q,
+		const struct registry_claim *claim, const struct buffer *text)
+{
+	int err;
+
+	if (claim->outcome == REGISTRY_KEPT)
+		return change_message(r, q, claim->path);
+	err = store_put(&r->store, claim->path, text->data, text->len);
+	q->edited |= err == 0;
+	return err;
+}
+
+/* As requests_judge(); who may do anything is refused nothing. */
+static int judge(struct registry *r, struct request *q,
+		 struct registry_claim *claim, const struct owner *owner)
+{
+	int outcome = requests_judge(r, q, claim, owner);
+
+	if (outcome != REGISTRY_HELD || !q->force)
+		return outcome;
+	registry_conflict_release(q->conflict);
+	claim->outcome = REGISTRY_RECORDED;
+	return 0;
+}
+
+/* Memory may end half-way: then the error spoils the edits of the whole batch,
+ * which are undone with it (requests_run()). */
+int request_keep(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	struct owner owner = { q->want->user, q->want->host, q->want->seat,
+			       r->lease.id[0] ? r->lease.id : NULL };
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = judge(r, q, &q->claims[i], &owner);
+	if (err == 0)
+		err = format_kept(q->want, &text);
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = keep(r, q, &q->claims[i], &text);
+	return err;
+}
+
+/* Whether it is a kept one of the owner's. As requests_judge(). */
+static int judge_unkeep(struct registry *r, struct request *q, const char *path)
+{
+	_cleanup_record_ struct record now = {};
+	int found = requests_find(r, path, &now);
+
+	if (found < 0)
+		return found;
+	if (found == 0) {
+		q->conflict->path = strdup(path);
+		return q->conflict->path ? -ENOENT : -ENOMEM;
+	}
+	if (record_is_open(&now) || !record_owned_by(&now, q->owner))
+		return requests_conflict(q, path, &now);
+	return 0;
+}
+
+static int unkeep(struct registry *r, struct request *q, const char *path)
+{
+	const char *open = held_text(r, path);
+	int err = 0;
+
+	if (open)
+		err = store_put(&r->store, path, open, strlen(open));
+	else
+		store_remove(&r->store, path);
+	q->edited |= err == 0;
+	return err;
+}
+
+int request_unkeep(struct registry *r, struct request *q)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = judge_unkeep(r, q, q->claims[i].path);
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = unkeep(r, q, q->claims[i].path);
+	return err;
+}
+
+static int judge_seize(struct registry *r, struct request *q, size_t i)
+{
+	const char *path = q->claims[i].path;
+	struct record *was = &q->ret_record[i];
+	int found = requests_find(r, path, was);
+
+	q->claims[i].outcome = REGISTRY_RECORDED;
+	if (found <= 0)
+		return found;
+	if (q->only_user && strcmp(was->user, q->only_user) != 0)
+		return requests_conflict(q, path, was);
+	return 0;
+}
+
+int request_seize(struct registry *r, struct request *q)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
+		err = judge_seize(r, q, i);
+	return err == 0 ? requests_put_open(r, q) : err;
+}

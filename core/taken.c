@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/taken.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/wait.h"
+
+#define RECENT_MS 2000
+
+static void free_checkout(struct checkout *co)
+{
+	record_release(&co->record);
+	free(co->path);
+	free(co);
+}
+
+struct checkout *taken_find(struct checkouts *c, const char *path)
+{
+	for (struct hash_node *n = hash_first(&c->by_path, hash_string(path));
+	     n; n = hash_next(n)) {
+		struct checkout *co = container_of(n, struct checkout, node);
+
+		if (!strcmp(co->path, path))
+			return co;
+	}
+	return NULL;
+}
+
+struct checkout *taken_add(struct checkouts *c,
+			   const struct checkout_claim *claim,
+			   const struct record *want)
+{
+	struct checkout *co = calloc(1, sizeof(*co));
+
+	if (!co || !(co->path = strdup(claim->path)) ||
+	    record_copy(&co->record, want) < 0 ||
+	    hash_insert(&c->by_path, &co->node, hash_string(co->path)) < 0) {
+		if (co)
+			free_checkout(co);
+		return NULL;
+	}
+	co->tree = claim->tree;
+	c->n_trees += co->tree;
+	co->busy = true;
+	co->uses = 1;
+	return co;
+}
+
+void taken_remove(struct checkouts *c, struct checkout *co)
+{
+	hash_remove(&c->by_path, &co->node);
+	c->n_trees -= co->tree;
+	pthread_cond_broadcast(&c->changed);
+	free_checkout(co);
+}
+
+void taken_fence(struct checkouts *c, struct checkout *co)
+{
+	hash_remove(&c->by_path, &co->node);
+	c->n_trees -= co->tree;
+	co->fenced = true;
+	pthread_cond_broadcast(&c->changed);
+}
+
+void taken_unfence(struct checkouts *c, struct checkout *co)
+{
+	co->fenced = false;
+	c->n_trees += co->tree;
+	hash_insert(&c->by_path, &co->node,
+		    hash_string(co->path)); /* had room */
+	pthread_cond_broadcast(&c->changed);
+}
+
+void taken_free_fenced(struct checkout *co)
+{
+	free_checkout(co);
+}
+
+void taken_rename(struct checkouts *c, struct checkout *co, char *path)
+{
+	hash_remove(&c->by_path, &co->node);
+	free(co->path);
+	co->path = path;
+	hash_insert(&c->by_path, &co->node, hash_string(path)); /* has room */
+}
+
+static void drop(struct hash_node *n)
+{
+	free_checkout(container_of(n, struct checkout, node));
+}
+
+void taken_clear(struct checkouts *c)
+{
+	hash_clear(&c->by_path, drop);
+}
+
+void taken_remember(struct checkouts *c, const struct checkout *co)
+{
+	struct recent *r = &c->recent[c->next_recent++ % TAKEN_RECENT];
+
+	r->until = clock_now() + RECENT_MS * NSEC_PER_MSEC;
+	r->path = hash_string(co->path);
+	r->user = hash_string(co->record.user);
+}
+
+bool taken_was_recently(struct checkouts *c, const char *path,
+			const struct record *want)
+{
+	uint64_t now = clock_now(), hash = hash_string(path);
+
+	for (int i = 0; i < TAKEN_RECENT; i++)
+		if (c->recent[i].until > now && c->recent[i].path == hash &&
+		    c->recent[i].user == hash_string(want->user))
+			return true;
+	return false;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+/* Through one mount the host is always the same. */
+bool checkout_is_owned_by(const struct checkout *co, const struct record *want)
+{
+	return same(co->record.user, want->user) &&
+	       same(co->record.seat, want->seat);
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return !strncmp(path, folder, len) && path[len] == '/';
+}
+
+struct checkout *taken_find_above(struct checkouts *c, const char *path)
+{
+	_cleanup_free_ char *copy = c->n_trees ? strdup(path) : NULL;
+	char *slash;
+
+	while (copy && (slash = strrchr(copy, '/'))) {
+		struct checkout *co;
+
+		*slash = '\0';
+		co = taken_find(c, copy);
+		if (co && co->tree)
+			return co;
+	}
+	return NULL;
+}
+
+struct checkout *taken_find_below(struct checkouts *c, const char *folder,
+				  const struct record *want)
+{
+	for (size_t i = 0; i < c->by_path.n_slots; i++) {
+		for (struct hash_node *n = c->by_path.slots[i]; n;
+		     n = n->next) {
+			struct checkout *co =
+				container_of(n, struct checkout, node);
+
+			if (is_below(co->path, folder) &&
+			    (co->busy || !checkout_is_owned_by(co, want)))
+				return co;
+		}
+	}
+	return NULL;
+}
+
+struct checkout *taken_find_owned_below(struct checkouts *c, const char *folder,
+					const struct record *owner)
+{
+	for (size_t i = 0; i < c->by_path.n_slots; i++) {
+		for (struct hash_node *n = c->by_path.slots[i]; n;
+		     n = n->next) {
+			struct checkout *co =
+				container_of(n, struct checkout, node);
+
+			if (is_below(co->path, folder) && !co->busy &&
+			    checkout_is_owned_by(co, owner))
+				return co;
+		}
+	}
+	return NULL;
+}
+
+void taken_wait(struct checkouts *c, pthread_cond_t *cond, uint64_t until)
+{
+	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
+			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
+
+	pthread_cond_clockwait(cond, &c->mutex, CLOCK_MONOTONIC, &ts);
+}
