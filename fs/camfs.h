@@ -16,6 +16,7 @@
 #include "fs/fuse.h"
 #include "fs/inode.h"
 #include "fs/mount.h"
+#include "fs/quota.h"
 #include "fs/share.h"
 
 #define HOST_SIZE 256
@@ -27,6 +28,7 @@ struct camfs {
 	const struct mount_options *options;
 	struct share share;
 	struct inodes inodes;
+	struct quota quota;
 	struct registry *registry;
 	struct checkouts *checkouts;
 	struct users *users;

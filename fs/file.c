@@ -53,21 +53,44 @@ static void link_file(fuse_req_t req, struct open_file *file,
 	pthread_mutex_unlock(stripe);
 }
 
+int file_check_room(fuse_req_t req)
+{
+	return quota_has_room(&camfs_of(req)->quota, QUOTA_HANDLES,
+			      fuse_req_ctx(req)->uid)
+		       ? 0
+		       : -EMFILE;
+}
+
+void file_free(struct camfs *fs, struct open_file *file, bool written)
+{
+	gate_close(fs, &file->grant, file->flushed, written);
+	quota_give(&fs->quota, QUOTA_HANDLES, file->uid);
+	free(file);
+}
+
 int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	      bool emptied, struct fuse_file_info *fi)
 {
-	struct open_file *file = calloc(1, sizeof(*file));
+	struct camfs *fs = camfs_of(req);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct open_file *file;
 
-	if (!file)
+	if (!quota_take(&fs->quota, QUOTA_HANDLES, uid))
+		return -EMFILE;
+	file = calloc(1, sizeof(*file));
+	if (!file) {
+		quota_give(&fs->quota, QUOTA_HANDLES, uid);
 		return -ENOMEM;
+	}
 	file->inode = inode;
+	file->uid = uid;
 	file->use.fd = fd;
 	file->flags = fi->flags;
 	file->emptied = emptied;
 	if (grant->checkout && !emptied && fstat(fd, &file->start) < 0) {
 		int r = -errno;
 
-		free(file);
+		file_free(fs, file, false);
 		return r;
 	}
 	file->grant = *grant;
@@ -157,11 +180,9 @@ void file_release(fuse_req_t req, struct open_file *file)
 		(file->emptied || file_has_changed(file->use.fd, &file->start));
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe))
-		mapped_wait(fs->mapped, take_fd(probe), &file->grant,
-			    file->flushed, &file->start, written);
+		mapped_wait(fs->mapped, take_fd(probe), file, written);
 	else
-		gate_close(fs, &file->grant, file->flushed, written);
-	free(file);
+		file_free(fs, file, written);
 }
 
 static void free_files(void *unused, struct inode *inode)

@@ -23,6 +23,7 @@
 struct open_file {
 	struct inode_use use; /* in inode->uses, under its stripe */
 	struct inode *inode;
+	uid_t uid; /* who opened it */
 	int flags; /* as opened */
 	bool passthrough;
 	struct grant grant; /* under the stripe; see file_retarget() */
@@ -40,7 +41,9 @@ static inline struct open_file *file_of(const struct fuse_file_info *fi)
 bool file_flags_write(int flags);
 
 /* Makes a handle for `fd` and fills *fi. Takes the grant, and fd, only when it
- * succeeds. Returns 0 or -errno. */
+ * succeeds. Returns 0 or -errno: -EMFILE if the caller has too many, which
+ * file_check_room() can tell before anything is done. */
+int file_check_room(fuse_req_t req);
 int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	      bool emptied, struct fuse_file_info *fi);
 
@@ -50,6 +53,9 @@ bool file_is_current(struct camfs *fs, struct open_file *file);
 
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
+
+/* The end of a closed one: gives back what it has. */
+void file_free(struct camfs *fs, struct open_file *file, bool written);
 
 /* The session is over, and the kernel will release no handle any more. */
 void file_free_all(struct camfs *fs);

@@ -18,10 +18,8 @@
 struct mapping {
 	struct mapping *next;
 	int fd;
-	struct grant grant;
-	bool flushed;
+	struct open_file *file; /* released; not what is open */
 	bool written;
-	struct stat start;
 	uint64_t pause;
 	uint64_t look; /* when to look again */
 };
@@ -47,10 +45,11 @@ bool mapped_is_over(int fd)
 
 static void finish(struct mapped *m, struct mapping *map)
 {
-	bool written = map->written || file_has_changed(map->fd, &map->start);
+	struct open_file *file = map->file;
+	bool written = map->written || file_has_changed(map->fd, &file->start);
 
 	close(map->fd);
-	gate_close(m->fs, &map->grant, map->flushed, written);
+	file_free(m->fs, file, written);
 	free(map);
 }
 
@@ -118,24 +117,20 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-void mapped_wait(struct mapped *m, int fd, struct grant *grant, bool flushed,
-		 const struct stat *start, bool written)
+void mapped_wait(struct mapped *m, int fd, struct open_file *file, bool written)
 {
 	struct mapping *map = calloc(1, sizeof(*map));
 
 	if (!map) { /* then it ends early */
 		close(fd);
-		gate_close(m->fs, grant, flushed, written);
+		file_free(m->fs, file, written);
 		return;
 	}
 	*map = (struct mapping){ .fd = fd,
-				 .grant = *grant,
-				 .flushed = flushed,
+				 .file = file,
 				 .written = written,
-				 .start = *start,
 				 .pause = PAUSE_FIRST,
 				 .look = clock_now() + PAUSE_FIRST };
-	*grant = (struct grant){};
 	LOCK_SCOPE(&m->mutex);
 	map->next = m->list;
 	m->list = map;
@@ -175,7 +170,8 @@ void mapped_free(struct mapped *m)
 
 		m->list = map->next;
 		close(map->fd);
-		free(map->grant.folder);
+		free(map->file->grant.folder);
+		free(map->file);
 		free(map);
 	}
 	pthread_cond_destroy(&m->changed);

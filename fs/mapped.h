@@ -6,7 +6,7 @@
 #ifndef FS_MAPPED_H
 #define FS_MAPPED_H
 
-#include "fs/gate.h"
+#include "fs/file.h"
 
 struct mapped;
 
@@ -20,8 +20,8 @@ void mapped_free(struct mapped *m);
 bool mapped_is_over(int fd);
 
 /* Looks again and again, more and more seldom, and closes the gate when it is
- * over. Takes the descriptor and the grant. */
-void mapped_wait(struct mapped *m, int fd, struct grant *grant, bool flushed,
-		 const struct stat *start, bool written);
+ * over. Takes the descriptor and the file, whose own is closed. */
+void mapped_wait(struct mapped *m, int fd, struct open_file *file,
+		 bool written);
 
 #endif

@@ -25,8 +25,11 @@
 
 /* Each open that waits for the file lock, or for another's checkin, keeps a
  * thread; reads must go on meanwhile. */
-#define MAX_THREADS 1000
+#define MAX_THREADS 2000
 #define IDLE_THREADS 4
+/* What one user may take of these, and of our descriptors. */
+#define USER_REQUESTS 300
+#define USER_HANDLES(descriptors) ((descriptors) / 4)
 
 static void no_ready(void *unused)
 {
@@ -113,6 +116,18 @@ static void warn_of_shadowed(struct camfs *fs)
 			    fs->options->share);
 }
 
+/* An ordinary user's mount is all his own. */
+static void init_quota(struct quota *q)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (geteuid() == 0)
+		quota_init(q, USER_REQUESTS, USER_HANDLES(limit.rlim_cur));
+	else
+		quota_init(q, SIZE_MAX, SIZE_MAX);
+}
+
 static int camfs_open(struct camfs *fs, const struct mount_options *o)
 {
 	int r = share_open(&fs->share, o->share, o->locks);
@@ -122,6 +137,7 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	fs->options = o;
 	if (gethostname(fs->host, sizeof(fs->host) - 1) < 0)
 		strcpy(fs->host, "localhost");
+	init_quota(&fs->quota);
 	history_init(&fs->history, fs->share.state_fd);
 	r = inodes_init(&fs->inodes, &fs->share);
 	if (r == 0)
@@ -150,6 +166,7 @@ static void camfs_close(struct camfs *fs)
 	users_free(fs->users);
 	file_free_all(fs);
 	inodes_release(&fs->inodes);
+	quota_release(&fs->quota);
 	history_release(&fs->history);
 	share_close(&fs->share);
 }

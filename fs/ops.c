@@ -145,23 +145,94 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	fs->options->on_ready(fs->options->on_ready_arg);
 }
 
+/* What looks at names, or opens something, is only done while not too many
+ * requests of that user are waiting. What is done with an open file always is:
+ * an error there would lose work. */
+#define BOUNDED(op, params, ...)                               \
+	static void bounded_##op params                        \
+	{                                                      \
+		struct quota *quota = &camfs_of(req)->quota;   \
+		uid_t uid = fuse_req_ctx(req)->uid;            \
+                                                               \
+		if (!quota_take(quota, QUOTA_REQUESTS, uid)) { \
+			fuse_reply_err(req, EAGAIN);           \
+			return;                                \
+		}                                              \
+		op_##op(req, __VA_ARGS__);                     \
+		quota_give(quota, QUOTA_REQUESTS, uid);        \
+	}
+
+BOUNDED(lookup, (fuse_req_t req, fuse_ino_t dir, const char *name), dir, name)
+BOUNDED(getattr, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
+	ino, fi)
+BOUNDED(setattr,
+	(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
+	 struct fuse_file_info *fi),
+	ino, attr, valid, fi)
+BOUNDED(readlink, (fuse_req_t req, fuse_ino_t ino), ino)
+BOUNDED(mknod,
+	(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
+	 dev_t dev),
+	dir, name, mode, dev)
+BOUNDED(mkdir, (fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode),
+	dir, name, mode)
+BOUNDED(unlink, (fuse_req_t req, fuse_ino_t dir, const char *name), dir, name)
+BOUNDED(rmdir, (fuse_req_t req, fuse_ino_t dir, const char *name), dir, name)
+BOUNDED(symlink,
+	(fuse_req_t req, const char *target, fuse_ino_t dir, const char *name),
+	target, dir, name)
+BOUNDED(rename,
+	(fuse_req_t req, fuse_ino_t dir, const char *name, fuse_ino_t to_dir,
+	 const char *to_name, unsigned int flags),
+	dir, name, to_dir, to_name, flags)
+BOUNDED(link,
+	(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir, const char *name), ino,
+	dir, name)
+BOUNDED(open, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino,
+	fi)
+BOUNDED(create,
+	(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
+	 struct fuse_file_info *fi),
+	dir, name, mode, fi)
+BOUNDED(opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
+	ino, fi)
+BOUNDED(readdir,
+	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+	 struct fuse_file_info *fi),
+	ino, size, offset, fi)
+BOUNDED(readdirplus,
+	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+	 struct fuse_file_info *fi),
+	ino, size, offset, fi)
+BOUNDED(statfs, (fuse_req_t req, fuse_ino_t ino), ino)
+BOUNDED(getxattr,
+	(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size), ino,
+	name, size)
+BOUNDED(setxattr,
+	(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+	 size_t size, int flags),
+	ino, name, value, size, flags)
+BOUNDED(listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), ino, size)
+BOUNDED(removexattr, (fuse_req_t req, fuse_ino_t ino, const char *name), ino,
+	name)
+
 const struct fuse_lowlevel_ops camfs_ops = {
 	.init = op_init,
-	.lookup = op_lookup,
+	.lookup = bounded_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
-	.readlink = op_readlink,
-	.mknod = op_mknod,
-	.mkdir = op_mkdir,
-	.unlink = op_unlink,
-	.rmdir = op_rmdir,
-	.symlink = op_symlink,
-	.rename = op_rename,
-	.link = op_link,
-	.open = op_open,
-	.create = op_create,
+	.getattr = bounded_getattr,
+	.setattr = bounded_setattr,
+	.readlink = bounded_readlink,
+	.mknod = bounded_mknod,
+	.mkdir = bounded_mkdir,
+	.unlink = bounded_unlink,
+	.rmdir = bounded_rmdir,
+	.symlink = bounded_symlink,
+	.rename = bounded_rename,
+	.link = bounded_link,
+	.open = bounded_open,
+	.create = bounded_create,
 	.read = op_read,
 	.write_buf = op_write_buf,
 	.flush = op_flush,
@@ -170,14 +241,14 @@ const struct fuse_lowlevel_ops camfs_ops = {
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
 	.copy_file_range = op_copy_file_range,
-	.opendir = op_opendir,
-	.readdir = op_readdir,
-	.readdirplus = op_readdirplus,
+	.opendir = bounded_opendir,
+	.readdir = bounded_readdir,
+	.readdirplus = bounded_readdirplus,
 	.releasedir = op_releasedir,
 	.fsyncdir = op_fsyncdir,
-	.statfs = op_statfs,
-	.getxattr = op_getxattr,
-	.setxattr = op_setxattr,
-	.listxattr = op_listxattr,
-	.removexattr = op_removexattr,
+	.statfs = bounded_statfs,
+	.getxattr = bounded_getxattr,
+	.setxattr = bounded_setxattr,
+	.listxattr = bounded_listxattr,
+	.removexattr = bounded_removexattr,
 };

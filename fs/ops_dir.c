@@ -20,6 +20,7 @@
 
 struct open_dir {
 	struct inode *inode;
+	uid_t uid; /* who opened it */
 	DIR *dir;
 	off_t offset;	     /* behind the last entry handed out */
 	struct dirent *next; /* read, but there was no room for it */
@@ -66,16 +67,19 @@ static int open_dir(fuse_req_t req, struct inode *inode,
 	return 0;
 }
 
-static void close_dir(struct open_dir *d)
+static void close_dir(struct camfs *fs, struct open_dir *d)
 {
 	closedir(d->dir);
+	quota_give(&fs->quota, QUOTA_HANDLES, d->uid);
 	free(d);
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct quota *quota = &camfs_of(req)->quota;
 	struct inode *inode;
 	struct open_dir *d;
+	uid_t uid;
 	int r;
 
 	if (ctldir_owns(ino)) {
@@ -85,18 +89,25 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	inode = ops_inode(req, ino);
 	if (!inode)
 		return;
+	uid = fuse_req_ctx(req)->uid;
+	if (!quota_take(quota, QUOTA_HANDLES, uid)) {
+		fuse_reply_err(req, EMFILE);
+		return;
+	}
 	r = open_dir(req, inode, &d);
 	if (r < 0) {
+		quota_give(quota, QUOTA_HANDLES, uid);
 		fuse_reply_err(req, -r);
 		return;
 	}
+	d->uid = uid;
 	fi->fh = (uintptr_t)d;
 	/* The kernel's copy of a folder is good for as long as the folder's
 	 * times, which it asks for like any others. */
 	fi->cache_readdir = fi->keep_cache =
 		camfs_of(req)->options->cache_seconds > 0;
 	if (fuse_reply_open(req, fi) < 0)
-		close_dir(d);
+		close_dir(camfs_of(req), d);
 }
 
 static void go_to(struct open_dir *d, off_t offset)
@@ -264,7 +275,7 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (ctldir_owns(ino))
 		ctldir_releasedir(req, fi);
 	else
-		close_dir(dir_of(fi));
+		close_dir(camfs_of(req), dir_of(fi));
 	fuse_reply_err(req, 0);
 }
 

@@ -88,7 +88,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct grant grant = {};
 	struct inode *inode;
-	int r = 0;
+	int r;
 
 	if (ctldir_owns(ino)) {
 		ctldir_open_file(req, ino, fi);
@@ -97,7 +97,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	inode = ops_inode(req, ino);
 	if (!inode)
 		return;
-	if (file_flags_write(fi->flags)) {
+	r = file_check_room(req);
+	if (r == 0 && file_flags_write(fi->flags)) {
 		struct caller who;
 
 		caller_get(req, "opened for writing", &who);
@@ -174,6 +175,8 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		return;
 	caller_get(req, "opened for writing", &who);
 	r = ops_check_name(fs, dir, name, true);
+	if (r == 0)
+		r = file_check_room(req);
 	if (r == 0)
 		r = gate_create(&who, dir, name, &grant);
 	if (r == 0)

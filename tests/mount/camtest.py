@@ -171,15 +171,17 @@ def mount_points():
 class Mount(type(Path())):
     """A mount by `camlock mount -f`; also the path of its mount point."""
 
-    def start(self, share, options=(), user=None):
+    def start(self, share, options=(), user=None, descriptors=None):
         self.log_path = str(self) + ".log"
         self.user = user
         self.killed = False
         identity = {} if user is None else dict(user=user, group=user, extra_groups=[])
+        limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         with open(self.log_path, "ab") as log:
             self.log_from = log.tell()
             self.process = subprocess.Popen(
-                [CAMLOCK, "mount", "-f", *options, str(share), str(self)],
+                [*limit, CAMLOCK, "mount", "-f", *options,
+                 str(share), str(self)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
         wait_for(self._answers, f"'{self}' is mounted")
         return self
@@ -508,8 +510,10 @@ class Place:
         self.people = []
         self.at_end = []  # called last
 
-    def mount(self, *options, at=None, share=None, user=None, passthrough=None):
-        """Mounts the share; options as of `camlock mount`."""
+    def mount(self, *options, at=None, share=None, user=None, passthrough=None,
+              descriptors=None):
+        """Mounts the share; options as of `camlock mount`. `descriptors`: how
+        many the daemon may have."""
         if at is None:
             at = self.folder / f"mnt{len(self.mounts) or ''}"
             at.mkdir()
@@ -519,7 +523,7 @@ class Place:
             options = ("--no-passthrough", *options)
         mount = Mount(at)
         self.mounts.append(mount)
-        return mount.start(share or self.share, options, user)
+        return mount.start(share or self.share, options, user, descriptors)
 
     def person(self, who, **options):
         self.people.append(Person(who, **options))
