@@ -19,7 +19,8 @@
 #include "fs/ops.h"
 
 /* Through the handle if the kernel names one: the file may have no name any
- * more. Returns 0 or -errno. */
+ * more. Returns 0 or -errno: -ESTALE if it is another kind of file by now, for
+ * which the kernel would give the inode up for good. */
 static int read_attr(struct camfs *fs, struct inode *inode,
 		     const struct fuse_file_info *fi, struct stat *ret_st)
 {
@@ -30,7 +31,9 @@ static int read_attr(struct camfs *fs, struct inode *inode,
 	fd = inodes_open(&fs->inodes, inode);
 	if (fd < 0)
 		return fd;
-	return fstat(fd, ret_st) < 0 ? -errno : 0;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	return (ret_st->st_mode & S_IFMT) == inode->type ? 0 : -ESTALE;
 }
 
 static void reply_attr(fuse_req_t req, struct inode *inode,

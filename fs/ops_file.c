@@ -45,12 +45,19 @@ static bool may_execute(fuse_req_t req, int fd, int flags)
 	return faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
 }
 
-/* Opens an O_PATH descriptor's file as the caller. */
+/* Opens an O_PATH descriptor's file as the caller. Only what the kernel takes
+ * for a regular file comes here: if the name was given to something else while
+ * it was looked up, that is not opened. A FIFO would never let us go. */
 static int reopen(fuse_req_t req, int fd, int flags)
 {
 	char path[PROC_PATH_SIZE];
+	struct stat st;
 	int r;
 
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
 	share_proc_path(fd, path);
 	r = open_as_caller(req, path, flags);
 	if (r == -EACCES && may_execute(req, fd, flags)) {
