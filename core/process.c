@@ -11,6 +11,9 @@
 
 #include "core/cleanup.h"
 
+/* Linux allows 65536 groups. */
+#define STATUS_MAX (1 << 20)
+
 /* Reads the beginning of a file of /proc; an empty text if there is none. */
 static void read_proc(pid_t pid, const char *file, char *text, size_t size)
 {
@@ -60,6 +63,59 @@ static pid_t thread_group(pid_t tid)
 	read_proc(tid, "status", status, sizeof(status));
 	p = strstr(status, key);
 	return p ? (pid_t)strtol(p + strlen(key), NULL, 10) : 0;
+}
+
+/* All of /proc/TID/status, which somebody in many groups makes long; on the
+ * heap, or NULL. */
+static char *read_status(pid_t tid)
+{
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t size = 4096; size <= STATUS_MAX; size *= 2) {
+		free(text);
+		text = malloc(size);
+		if (!text)
+			return NULL;
+		read_proc(tid, "status", text, size);
+		if (strlen(text) < size - 1)
+			return take_ptr(text);
+	}
+	return NULL;
+}
+
+static int parse_groups(const char *list, gid_t **ret_groups)
+{
+	size_t len = strcspn(list, "\n"), n = 0;
+	const char *end = list + len;
+	gid_t *groups = calloc(len / 2 + 1, sizeof(*groups));
+
+	if (!groups)
+		return -ENOMEM;
+	while (list < end) {
+		char *next;
+		unsigned long gid = strtoul(list, &next, 10);
+
+		if (next == list || next > end)
+			break;
+		groups[n++] = (gid_t)gid;
+		list = next;
+	}
+	*ret_groups = groups;
+	return (int)n;
+}
+
+int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups)
+{
+	_cleanup_free_ char *status = tid > 0 ? read_status(tid) : NULL;
+	const char *uids = status ? strstr(status, "\nUid:") : NULL;
+	const char *groups = uids ? strstr(uids, "\nGroups:") : NULL;
+	unsigned fsuid;
+
+	/* real, effective, saved, and the one that counts for files */
+	if (!groups || sscanf(uids, "\nUid: %*u %*u %*u %u", &fsuid) != 1 ||
+	    fsuid != uid)
+		return -ESRCH;
+	return parse_groups(groups + strlen("\nGroups:"), ret_groups);
 }
 
 int process_of_thread(pid_t tid, struct process *ret_process)

@@ -22,6 +22,11 @@ struct process {
  * gone or outside our pid namespace (FUSE then says 0). */
 int process_of_thread(pid_t tid, struct process *ret_process);
 
+/* The supplementary groups of a thread that acts as this user (its fsuid), on
+ * the heap. Returns how many; or -ESRCH if it is gone, or is another's by now:
+ * ids are used again. */
+int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups);
+
 /* When a process was started, in clock ticks after boot; 0 if it is gone. */
 uint64_t process_start_time(pid_t pid);
 

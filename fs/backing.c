@@ -3,6 +3,10 @@
 
 #include <fcntl.h>
 
+#include "fs/creds.h"
+
+#define NOBODY 65534 /* the kernel's own: fs.overflowuid */
+
 /* The backing file is registered through a descriptor that can only read, for
  * else it would count as a writer for as long as the inode is open; the kernel
  * opens it anew for each handle, as that handle was opened. */
@@ -14,10 +18,18 @@ int backing_open_reader(const struct open_file *file)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static int32_t register_backing(fuse_req_t req, int reader)
+/* The kernel writes for all handles as whoever registers the file: never as
+ * user 0, for then the next one to open it would get at reserved blocks. */
+static int32_t register_backing(fuse_req_t req, const struct open_file *file,
+				int reader)
 {
 #if HAVE_PASSTHROUGH
-	return reader < 0 ? 0 : fuse_passthrough_open(req, reader);
+	bool as_he_is = file->uid && file_flags_write(file->flags);
+
+	if (reader < 0)
+		return 0;
+	CREDS_USER_SCOPE(as_he_is ? file->uid : NOBODY);
+	return fuse_passthrough_open(req, reader);
 #else
 	return 0;
 #endif
@@ -49,7 +61,7 @@ void backing_choose(fuse_req_t req, struct open_file *file, int reader,
 	struct inode *inode = file->inode;
 
 	if (backing_is_needed(camfs_of(req), inode))
-		inode->backing_id = register_backing(req, reader);
+		inode->backing_id = register_backing(req, file, reader);
 	file->passthrough = !inode->plain_users && inode->backing_id > 0;
 	if (file->passthrough) {
 		inode->backing_users++;

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/process.h"
 
 #define CAPS_WORDS _LINUX_CAPABILITY_U32S_3
-#define GROUPS_USUAL 64
 
 static bool is_root;
 static struct __user_cap_data_struct all_caps[CAPS_WORDS];
@@ -90,21 +90,26 @@ static void become(uid_t uid, gid_t gid, int n, const gid_t *groups)
 	syscall(SYS_setfsuid, uid);
 }
 
-static void set_caller(fuse_req_t req, const struct fuse_ctx *ctx)
+/* Not fuse_req_getgroups(), which takes what it finds under the caller's id: he
+ * may be gone, and another have it. */
+static void set_caller(const struct fuse_ctx *ctx)
 {
-	gid_t usual[GROUPS_USUAL];
-	_cleanup_free_ gid_t *many = NULL;
-	gid_t *groups = usual;
-	int n = fuse_req_getgroups(req, GROUPS_USUAL, usual);
+	_cleanup_free_ gid_t *groups = NULL;
+	int n = process_groups(ctx->pid, ctx->uid, &groups);
 
-	if (n > GROUPS_USUAL) {
-		many = calloc((size_t)n, sizeof(*many));
-		groups = many;
-		n = many ? fuse_req_getgroups(req, n, many) : 0;
-	}
-	if (n < 0)
-		n = 0; /* the caller is gone, or outside our pid namespace */
-	become(ctx->uid, ctx->gid, n, groups);
+	/* gone, or outside our pid namespace: without */
+	become(ctx->uid, ctx->gid, n < 0 ? 0 : n, groups);
+}
+
+/* A new thread shares the umask with the one that made it, which may just be
+ * acting with a caller's. */
+void creds_prepare_thread(void)
+{
+	if (thread_ready || !is_root)
+		return;
+	unshare(CLONE_FS);
+	umask(0);
+	thread_ready = true;
 }
 
 void creds_enter(fuse_req_t req)
@@ -113,10 +118,7 @@ void creds_enter(fuse_req_t req)
 
 	if (!is_root)
 		return;
-	if (!thread_ready) {
-		unshare(CLONE_FS);
-		thread_ready = true;
-	}
+	creds_prepare_thread();
 	umask(ctx->umask);
 	if (ctx->uid == 0) {
 		set_caps(all_caps);
@@ -126,9 +128,18 @@ void creds_enter(fuse_req_t req)
 		}
 		return;
 	}
-	set_caller(req, ctx);
+	set_caller(ctx);
 	acting = true;
 	with_groups = true;
+}
+
+void creds_enter_user(uid_t uid)
+{
+	creds_prepare_thread(); /* creds_leave() sets the umask */
+	if (!is_root || uid == 0)
+		return;
+	syscall(SYS_setfsuid, uid);
+	acting = true;
 }
 
 void creds_leave(void)

@@ -18,7 +18,8 @@
  * Outside, and while acting for anyone but root, the threads go without
  * CAP_FSETID, so that every write of ours clears set-user-ID and set-group-ID
  * bits as a user's own write would, and without CAP_SYS_RESOURCE, so that
- * quotas and reserved blocks hold.
+ * quotas hold. Reserved blocks are kept for a user, mostly 0, whatever his
+ * capabilities: so nothing is written for anybody else as user 0.
  *
  * An ordinary user's daemon has no choice whom to act as: nothing happens.
  */
@@ -30,9 +31,16 @@
 /* Once per process, before any thread is made. */
 void creds_init(void);
 
+/* Before a thread makes any file of ours. */
+void creds_prepare_thread(void);
+
 /* Once per request: the calling thread may be a new one. */
 void creds_enter(fuse_req_t req);
 void creds_leave(void);
+
+/* The same as who opened a handle, for what is written through it: only whose
+ * blocks it takes is judged then, and his groups don't matter. */
+void creds_enter_user(uid_t uid);
 
 /* As the above, for a scope. */
 static inline void cleanup_creds(int *unused)
@@ -44,5 +52,8 @@ static inline void cleanup_creds(int *unused)
 #define CREDS_SCOPE(req)                                                   \
 	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
 		(creds_enter(req), 0)
+#define CREDS_USER_SCOPE(uid)                                              \
+	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
+		(creds_enter_user(uid), 0)
 
 #endif

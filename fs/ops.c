@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/log.h"
 
@@ -154,6 +155,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		struct quota *quota = &camfs_of(req)->quota;   \
 		uid_t uid = fuse_req_ctx(req)->uid;            \
                                                                \
+		creds_prepare_thread();                        \
 		if (!quota_take(quota, QUOTA_REQUESTS, uid)) { \
 			fuse_reply_err(req, EAGAIN);           \
 			return;                                \

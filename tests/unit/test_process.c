@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/process.h"
 
+#include <grp.h>
 #include <pthread.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 
 #include "tests/unit/check.h"
@@ -93,11 +95,34 @@ static void who_is_gone_or_elsewhere_is_unknown(void)
 	CHECK_NUMBER(p.pid, 0);
 }
 
+static void groups_are_of_who_is_meant(void)
+{
+	gid_t many[5000], *groups = NULL;
+	uid_t uid = geteuid();
+	int n = getgroups(0, NULL);
+
+	if (uid == 0) { /* a list of several pages, then one who is not root */
+		for (n = 0; n < 5000; n++)
+			many[n] = (gid_t)(100000000 + n);
+		CHECK(!setgroups((size_t)n, many));
+		setfsuid(uid = 21001);
+	}
+	CHECK_NUMBER(process_groups(getpid(), uid, &groups), n);
+	CHECK_NUMBER(getgroups(5000, many), n);
+	CHECK(!memcmp(groups, many, sizeof(*many) * (size_t)n));
+	free(groups);
+	groups = many;
+	CHECK_NUMBER(process_groups(getpid(), uid + 1, &groups), -ESRCH);
+	CHECK_NUMBER(process_groups(0, uid, &groups), -ESRCH);
+	CHECK(groups == many);
+}
+
 int main(void)
 {
 	TEST(a_thread_means_its_process);
 	TEST(a_hostile_name_is_only_a_name);
 	TEST(the_start_time_is_the_kernels);
 	TEST(who_is_gone_or_elsewhere_is_unknown);
+	TEST(groups_are_of_who_is_meant);
 	return tests_done();
 }
