@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <linux/openat2.h> /* RESOLVE_NO_XDEV */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/beneath.h"
 #include "core/cleanup.h"
 
 #define ROOT_ID 1	/* FUSE_ROOT_ID */
@@ -442,20 +443,6 @@ int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
 	return get_handle(t, fd, "", &ret_found->handle);
 }
 
-static int open_beneath(int root_fd, const char *path, uint64_t resolve)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS | resolve,
-	};
-	/* O_NOFOLLOW and O_PATH: a symlink itself is what we want, if it is
-	 * the last name. RESOLVE_NO_SYMLINKS allows that. */
-	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_by_path(struct inodes *t, struct inode *inode)
 {
 	int error;
@@ -465,7 +452,7 @@ static int open_by_path(struct inodes *t, struct inode *inode)
 
 	if (!path)
 		return error;
-	fd = open_beneath(t->share->root_fd, path, 0);
+	fd = beneath_open(t->share->root_fd, path, O_PATH, 0);
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE
 								       : fd;
@@ -574,7 +561,8 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 static int stat_path(struct inodes *t, const char *path, uint64_t resolve,
 		     struct stat *ret_st)
 {
-	_cleanup_close_ int fd = open_beneath(t->share->root_fd, path, resolve);
+	_cleanup_close_ int fd =
+		beneath_open(t->share->root_fd, path, O_PATH, resolve);
 
 	if (fd < 0)
 		return fd;

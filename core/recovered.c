@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/recovered.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "core/beneath.h"
+#include "core/buffer.h"
+#include "core/cleanup.h"
+#include "core/timestamp.h"
+
+#define COPY_SIZE (1 << 30) /* at a time */
+#define BUFFER_SIZE (128 << 10)
+
+/* ---- the copy ---- */
+
+static int copy_by_hand(int from, int to)
+{
+	_cleanup_free_ char *buf = malloc(BUFFER_SIZE);
+	off_t at = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = pread(from, buf, BUFFER_SIZE, at);
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (ssize_t done = 0; done < n;) {
+			ssize_t m = pwrite(to, buf + done, (size_t)(n - done),
+					   at + done);
+
+			if (m < 0)
+				return -errno;
+			done += m;
+		}
+		at += n;
+	}
+}
+
+static int copy_content(int from, int to)
+{
+	ssize_t n;
+
+	if (ioctl(to, FICLONE, from) == 0)
+		return 0;
+	do
+		n = copy_file_range(from, NULL, to, NULL, COPY_SIZE, 0);
+	while (n > 0);
+	return n == 0 ? 0 : copy_by_hand(from, to);
+}
+
+/* One that can't be copied is left out: the file system may not have them. */
+static void copy_xattr(int from, int to, const char *name)
+{
+	ssize_t size = fgetxattr(from, name, NULL, 0);
+	_cleanup_free_ char *value = size < 0 ? NULL : malloc((size_t)size + 1);
+
+	if (!value)
+		return;
+	size = fgetxattr(from, name, value, (size_t)size);
+	if (size >= 0)
+		fsetxattr(to, name, value, (size_t)size, 0);
+}
+
+/* ACLs are among them. */
+static void copy_xattrs(int from, int to)
+{
+	ssize_t size = flistxattr(from, NULL, 0);
+	_cleanup_free_ char *names = size <= 0 ? NULL : malloc((size_t)size);
+
+	if (!names)
+		return;
+	size = flistxattr(from, names, (size_t)size);
+	for (const char *name = names; name < names + size;
+	     name += strlen(name) + 1)
+		copy_xattr(from, to, name);
+}
+
+/* The mode last: a change of owner takes set-user-ID bits away. */
+static int copy_attributes(int from, int to)
+{
+	struct timespec times[2];
+	struct stat st;
+
+	if (fstat(from, &st) < 0)
+		return -errno;
+	if (fchown(to, st.st_uid, st.st_gid) < 0 && errno != EPERM)
+		return -errno;
+	copy_xattrs(from, to);
+	if (fchmod(to, st.st_mode & 07777) < 0)
+		return -errno;
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	futimens(to, times);
+	return fsync(to) < 0 ? -errno : 0;
+}
+
+static int copy_file(int from, int dir, const char *name)
+{
+	_cleanup_close_ int to = openat(
+		dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		0600);
+	int r = to < 0 ? -errno : copy_content(from, to);
+
+	if (r == 0)
+		r = copy_attributes(from, to);
+	if (r < 0 && to >= 0)
+		unlinkat(dir, name, 0);
+	return r;
+}
+
+/* ---- changing places ---- */
+
+/* Where RENAME_EXCHANGE is not to be had: for a moment the file has both
+ * names. */
+static int exchange_by_link(int dir, const char *name, int parent,
+			    const char *last)
+{
+	if (renameat(dir, name, dir, ".copy") < 0)
+		return -errno;
+	if (linkat(parent, last, dir, name, 0) < 0 ||
+	    renameat(dir, ".copy", parent, last) < 0) {
+		int r = -errno;
+
+		unlinkat(dir, ".copy", 0);
+		unlinkat(dir, name, 0);
+		return r;
+	}
+	return 0;
+}
+
+static int exchange(int dir, const char *name, int parent, const char *last)
+{
+	if (renameat2(dir, name, parent, last, RENAME_EXCHANGE) == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS
+		       ? exchange_by_link(dir, name, parent, last)
+		       : -errno;
+}
+
+static bool is_file(int dir, const char *name, int file)
+{
+	struct stat a, b;
+
+	return fstat(file, &a) == 0 &&
+	       fstatat(dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+/* The copy at `name` and the file at its path change places, or the copy is
+ * removed. If by now it is another file than was copied, they change back. */
+static int change_places(int dir, const char *name, int parent,
+			 const char *last, int file)
+{
+	int r = exchange(dir, name, parent, last);
+
+	if (r == 0 && is_file(dir, name, file))
+		return 0;
+	if (r == 0) {
+		r = exchange(dir, name, parent, last);
+		if (r < 0)
+			return r; /* it is no copy of ours any more */
+		r = -ESTALE;
+	}
+	unlinkat(dir, name, 0);
+	return r;
+}
+
+/* ---- where to ---- */
+
+/* Makes the folders of a path below `dir`, and opens the last. */
+static int make_folders(int dir, const char *path, uid_t uid,
+			const char **ret_name)
+{
+	_cleanup_close_ int at = dup(dir);
+	const char *slash;
+
+	for (; (slash = strchr(path, '/')); path = slash + 1) {
+		_cleanup_free_ char *name =
+			strndup(path, (size_t)(slash - path));
+		int below;
+
+		if (!name)
+			return -ENOMEM;
+		if (mkdirat(at, name, 0700) == 0 &&
+		    fchownat(at, name, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) <
+			    0 &&
+		    errno != EPERM)
+			return -errno;
+		below = beneath_open(at, name, O_RDONLY | O_DIRECTORY, 0);
+		if (below < 0)
+			return below;
+		close(at);
+		at = below;
+	}
+	*ret_name = path;
+	return take_fd(at);
+}
+
+static int format_name(const char *path, const char *user, char **ret_name)
+{
+	_cleanup_buffer_ struct buffer name = {};
+	char now[TIMESTAMP_SIZE];
+	int r;
+
+	timestamp_now(now);
+	now[strcspn(now, "+")] = '\0';
+	r = buffer_printf(&name, "%sZ-", now);
+	for (const char *c = user; r == 0 && *c; c++)
+		r = buffer_append(&name, *c == '/' || *c == '\n' ? "_" : c, 1);
+	if (r == 0)
+		r = buffer_printf(&name, "/%s", path);
+	if (r < 0)
+		return r;
+	*ret_name = name.data;
+	name = (struct buffer){};
+	return 0;
+}
+
+static int open_recovered(int state_dir)
+{
+	if (mkdirat(state_dir, RECOVERED_DIR, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return beneath_open(state_dir, RECOVERED_DIR, O_RDONLY | O_DIRECTORY,
+			    0);
+}
+
+/* From now on it is his alone. If that can't be had, it is set aside all the
+ * same. */
+static void give_to(int dir, const char *name, uid_t uid)
+{
+	_cleanup_close_ int fd = beneath_open(dir, name, O_RDONLY, 0);
+
+	if (fd < 0 || fchown(fd, uid, (gid_t)-1) < 0 || fchmod(fd, 0600) < 0)
+		return;
+}
+
+static int set_aside(int file, int parent, const char *last, int recovered,
+		     const char *path, uid_t uid)
+{
+	const char *name = NULL;
+	_cleanup_close_ int dir = make_folders(recovered, path, uid, &name);
+	int r = dir < 0 ? dir : copy_file(file, dir, name);
+
+	if (r < 0)
+		return r;
+	r = change_places(dir, name, parent, last, file);
+	if (r == 0)
+		give_to(dir, name, uid);
+	return r;
+}
+
+int recovered_set_aside(int share_dir, int state_dir, const char *path,
+			const char *user, uid_t uid, char **ret_name)
+{
+	const char *last;
+	_cleanup_close_ int parent =
+		beneath_open_parent(share_dir, path, &last);
+	_cleanup_close_ int file =
+		parent < 0
+			? parent
+			: beneath_open(parent, last, O_RDONLY | O_NONBLOCK, 0);
+	_cleanup_close_ int recovered = -1;
+	_cleanup_free_ char *name = NULL;
+	struct stat st;
+	int r = 0;
+
+	if (file < 0)
+		return file == -ENOENT || file == -ELOOP || file == -ENXIO
+			       ? 0
+			       : file;
+	if (fstat(file, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	r = recovered = open_recovered(state_dir);
+	if (r >= 0)
+		r = format_name(path, user, &name);
+	if (r == 0)
+		r = set_aside(file, parent, last, recovered, name, uid);
+	if (r < 0)
+		return r;
+	*ret_name = take_ptr(name);
+	return 1;
+}
