@@ -33,6 +33,8 @@ static const char help[] =
 	"may be repeated\n"
 	"  --documents GLOB        only these names are checked out; may be "
 	"repeated\n"
+	"  --admin-group GROUP     its members may break others' checkouts, as "
+	"root may\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
 	"  -o OPTION,...           as in fstab: the long options without "
@@ -54,6 +56,7 @@ static const struct option long_options[] = {
 	{ "linger", required_argument, NULL, BY_NAME },
 	{ "scratch", required_argument, NULL, BY_NAME },
 	{ "documents", required_argument, NULL, BY_NAME },
+	{ "admin-group", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "debug", no_argument, NULL, 'd' },

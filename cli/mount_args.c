@@ -2,6 +2,7 @@
 #include "cli/mount_args.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,22 @@ static int set_cache_seconds(struct mount_args *a, const char *value)
 	return parse_seconds("cache-seconds", value, &a->options.cache_seconds);
 }
 
+/* A name, or a number. */
+static int set_admin_group(struct mount_args *a, const char *value)
+{
+	struct group *group = getgrnam(value);
+	char *end;
+	unsigned long gid = strtoul(value, &end, 10);
+
+	if (group)
+		gid = group->gr_gid;
+	else if (end == value || *end || gid >= (gid_t)-1)
+		return fail(USAGE, "admin-group: there is no group '%s'",
+			    value);
+	a->options.admins = (gid_t)gid;
+	return DONE;
+}
+
 static int set_locks(struct mount_args *a, const char *value)
 {
 	free(a->locks);
@@ -134,6 +151,7 @@ static const struct mount_option {
 	{ "linger", true, set_linger },
 	{ "scratch", true, add_scratch },
 	{ "documents", true, add_documents },
+	{ "admin-group", true, set_admin_group },
 	{ "no-passthrough", false, set_no_passthrough },
 };
 

@@ -16,6 +16,7 @@
 #define OTHER_MOUNT_GRACE_MS CHECKOUTS_GRACE_MS
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
 #define WAKE_MS 20 /* to see an interruption */
+#define UNSEIZE_WAIT_MS 5000
 
 /* ---- whose they are ---- */
 
@@ -259,7 +260,7 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 
 int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 		   const struct record *want, const struct wait *w,
-		   struct registry_conflict *ret_conflict)
+		   size_t *ret_new, struct registry_conflict *ret_conflict)
 {
 	struct wait grace = other_mount_grace(w);
 	int r = 0;
@@ -275,7 +276,7 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 		return r;
 	do
 		r = registry_keep(c->registry, paths, n, want, false, w,
-				  ret_conflict);
+				  ret_new, ret_conflict);
 	while (r == REGISTRY_HELD &&
 	       is_worth_another_look(ret_conflict, &grace));
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
@@ -309,6 +310,8 @@ static int supplant(struct checkouts *c, const char *path,
 	if (old)
 		taken_fence(c, old);
 	*ret_new = taken_add(c, &claim, want);
+	if (*ret_new)
+		(*ret_new)->brief = true;
 	if (!*ret_new && old)
 		taken_unfence(c, old);
 	else
@@ -317,14 +320,16 @@ static int supplant(struct checkouts *c, const char *path,
 }
 
 /* Under the mutex: nothing came of it. What has no use any more ends now. */
-static void restore(struct checkouts *c, struct checkout *old,
-		    struct checkout *ours)
+static void restore(struct checkouts *c, struct seizure *s)
 {
-	taken_remove(c, ours);
+	struct checkout *old = s->old;
+
+	taken_remove(c, s->checkout);
+	record_release(&s->was);
 	if (!old)
 		return;
 	taken_unfence(c, old);
-	if (old->uses == 0)
+	if (--old->uses == 0)
 		ending_now(c, old);
 }
 
@@ -334,35 +339,47 @@ int checkouts_seize(struct checkouts *c, const char *path,
 		    struct registry_conflict *ret_conflict)
 {
 	struct seizure s = {};
-	struct checkout *old = NULL;
 	int r;
 
 	LOCK_SCOPE(&c->mutex);
 	r = settle_busy(c, path, w);
 	if (r == 0)
-		r = supplant(c, path, want, &old, &s.checkout);
+		r = supplant(c, path, want, &s.old, &s.checkout);
 	if (r < 0)
 		return r;
-	if (old)
-		old->uses++; /* until we know */
+	if (s.old)
+		s.old->uses++; /* ours, until it is decided */
 	pthread_mutex_unlock(&c->mutex);
 	r = registry_seize(c->registry, &path, 1, want, only_user, w, &s.was,
 			   ret_conflict);
 	pthread_mutex_lock(&c->mutex);
-	if (old)
-		old->uses--;
 	if (r != 0) {
-		restore(c, old, s.checkout);
-		record_release(&s.was);
+		restore(c, &s);
 		return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 	}
-	s.in_use = old && old->uses > 0;
-	if (old && !s.in_use)
-		taken_free_fenced(old);
-	s.checkout->busy = false;
-	pthread_cond_broadcast(&c->changed);
+	s.in_use = s.old && s.old->uses > 1;
 	*ret_seizure = s;
 	return 0;
+}
+
+void checkouts_seized(struct checkouts *c, struct seizure *s)
+{
+	LOCK_SCOPE(&c->mutex);
+	if (s->old && --s->old->uses == 0)
+		taken_free_fenced(s->old);
+	s->checkout->busy = false;
+	pthread_cond_broadcast(&c->changed);
+	record_release(&s->was);
+}
+
+void checkouts_unseize(struct checkouts *c, struct seizure *s)
+{
+	struct wait w = wait_for_ms(UNSEIZE_WAIT_MS);
+
+	/* if it fails, the next checkin of ours ends it: not his, nor ours */
+	registry_unseize(c->registry, s->checkout->path, &s->was, &w);
+	LOCK_SCOPE(&c->mutex);
+	restore(c, s);
 }
 
 /* ---- while it lasts, and after ---- */

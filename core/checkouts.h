@@ -73,22 +73,29 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
  * -errno. */
 int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 		   const struct record *want, const struct wait *w,
-		   struct registry_conflict *ret_conflict);
+		   size_t *ret_new, struct registry_conflict *ret_conflict);
 
-/* A path taken from whoever had it. */
+/* A path that is being taken from whoever has it. */
 struct seizure {
-	struct checkout *checkout; /* one use of it, to be given back */
+	struct checkout *checkout; /* our use of it, to be given back; it does
+				      not stay after that */
+	struct checkout *old;	   /* his, if he has it through this mount */
 	struct record was;	   /* user NULL: nobody had it */
 	bool in_use; /* he can still write, by handles of this mount */
 };
 
-/* Takes the path from whoever has it, as registry_seize(). His uses of it are
- * nobody's from now on, and end without a checkin. Returns 0;
- * CHECKOUTS_REFUSED with what is in the way; or -errno. */
+/* Takes the path from whoever has it, as registry_seize(). When what he may
+ * still write is out of the way, checkouts_seized() makes it final: his uses
+ * of the path are nobody's from then on, and end without a checkin. Or
+ * checkouts_unseize() gives it back to him. Both release `was`.
+ * checkouts_seize() returns 0; CHECKOUTS_REFUSED with what is in the way; or
+ * -errno. */
 int checkouts_seize(struct checkouts *c, const char *path,
 		    const struct record *want, const char *only_user,
 		    const struct wait *w, struct seizure *ret_seizure,
 		    struct registry_conflict *ret_conflict);
+void checkouts_seized(struct checkouts *c, struct seizure *s);
+void checkouts_unseize(struct checkouts *c, struct seizure *s);
 
 /* A handle was flushed for the first time, or is known to be in use again. */
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed);

@@ -55,6 +55,8 @@ bool ending_is_put_off(struct checkouts *c, struct checkout *co, pid_t pid)
 	uint64_t ms = co->gone ? CHECKOUTS_RESERVED_MS : c->linger_ms;
 
 	co->scratch = 0;
+	if (co->brief)
+		return false;
 	if (!co->gone && !co->tree &&
 	    find_scratch(c, pid, co->path, folder_length(co->path))) {
 		co->scratch = pid;

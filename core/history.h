@@ -23,9 +23,16 @@
 /* The events, as the file names them */
 #define HISTORY_SAVED "saved" /* a checkout in which P was written */
 #define HISTORY_DELETED "deleted"
-#define HISTORY_RENAMED "renamed" /* path: the old name */
-#define HISTORY_REFUSED "refused" /* `who` did not get what `holder` has */
-#define HISTORY_REAPED "reaped"	  /* its mount was gone */
+#define HISTORY_RENAMED "renamed"   /* path: the old name */
+#define HISTORY_REFUSED "refused"   /* `who` did not get what `holder` has */
+#define HISTORY_CHECKOUT "checkout" /* kept, on purpose */
+#define HISTORY_CHECKIN "checkin"   /* of a kept checkout */
+#define HISTORY_BROKEN "broken"	    /* `who` freed what `holder` had; why */
+#define HISTORY_STOLEN "stolen"	    /* `who` took what `holder` had; why */
+#define HISTORY_RECOVERED                                                  \
+	"recovered"			/* message: where what `who` still \
+					   writes goes (core/recovered.h) */
+#define HISTORY_REAPED "reaped"		/* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
 #define HISTORY_LOST "lost"		/* `holder`'s record replaced ours */
 #define HISTORY_DAMAGED "damaged"	/* locks.json was; path: its new name */

@@ -55,6 +55,7 @@ static int keep(struct registry *r, struct request *q,
 		return change_message(r, q, claim->path);
 	err = store_put(&r->store, claim->path, text->data, text->len);
 	q->edited |= err == 0;
+	q->n_new++;
 	return err;
 }
 
@@ -151,4 +152,32 @@ int request_seize(struct registry *r, struct request *q)
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
 		err = judge_seize(r, q, i);
 	return err == 0 ? requests_put_open(r, q) : err;
+}
+
+/* What nobody but its own fields' readers would miss is lost of the record:
+ * fields we don't know. */
+int request_unseize(struct registry *r, struct request *q)
+{
+	_cleanup_record_ struct record now = {};
+	_cleanup_buffer_ struct buffer text = {};
+	int found = requests_find(r, q->path, &now);
+	int err = 0;
+
+	if (found <= 0 || !requests_is_ours(r, &now))
+		return found < 0 ? found : 0; /* somebody has broken it */
+	if (!q->want->user) {
+		store_remove(&r->store, q->path);
+		held_remove(r, q->path);
+	} else {
+		err = record_format(q->want, &text);
+		if (err == 0 && requests_is_ours(r, q->want))
+			err = held_gain(q, q->path, text.data, text.len);
+		else if (err == 0)
+			held_remove(r, q->path);
+		if (err == 0)
+			err = store_put(&r->store, q->path, text.data,
+					text.len);
+	}
+	q->edited = err == 0;
+	return err;
 }

@@ -106,7 +106,7 @@ static struct registry_claim *claims_of(const char *const *paths, size_t n)
 
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
 		  const struct record *want, bool force, const struct wait *w,
-		  struct registry_conflict *ret_conflict)
+		  size_t *ret_new, struct registry_conflict *ret_conflict)
 {
 	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
 	struct request q = { .apply = request_keep,
@@ -116,8 +116,11 @@ int registry_keep(struct registry *r, const char *const *paths, size_t n,
 			     .force = force,
 			     .conflict = ret_conflict,
 			     .durable = true };
+	int err = claims ? leader_submit(r, &q, w) : -ENOMEM;
 
-	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+	if (err == 0 && ret_new)
+		*ret_new = q.n_new;
+	return err;
 }
 
 int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
@@ -151,6 +154,17 @@ int registry_seize(struct registry *r, const char *const *paths, size_t n,
 			     .durable = true };
 
 	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+}
+
+int registry_unseize(struct registry *r, const char *path,
+		     const struct record *was, const struct wait *w)
+{
+	struct request q = { .apply = request_unseize,
+			     .path = path,
+			     .want = was,
+			     .durable = true };
+
+	return leader_submit(r, &q, w);
 }
 
 void registry_checkin(struct registry *r, const char *const *paths, size_t n)

@@ -119,10 +119,11 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n);
  * registry_unkeep() or a break. An open record of ours becomes a kept one. The
  * owner's own kept record gets the new message, if `want` has one. With `force`
  * (an admin without a mount) others' records give way. Outcomes as for
- * registry_checkout(). */
+ * registry_checkout(); ret_new, which may be NULL: how many were not kept
+ * before. */
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
 		  const struct record *want, bool force, const struct wait *w,
-		  struct registry_conflict *ret_conflict);
+		  size_t *ret_new, struct registry_conflict *ret_conflict);
 
 /* Ends the owner's kept checkouts of all the paths, or of none. A file that is
  * open for writing through this mount stays checked out, by an open record.
@@ -143,6 +144,10 @@ int registry_seize(struct registry *r, const char *const *paths, size_t n,
 		   const struct record *want, const char *only_user,
 		   const struct wait *w, struct record *ret_was,
 		   struct registry_conflict *ret_conflict);
+
+/* Undoes that for one path: what stood there does again. */
+int registry_unseize(struct registry *r, const char *path,
+		     const struct record *was, const struct wait *w);
 
 /* The folder `from` is now `to`: the owner's records below it follow. With
  * `exchange`, `to` is now `from`, too. */

@@ -36,6 +36,7 @@ struct request {
 	struct record *ret_record; /* request_break(); request_seize(): n */
 	const char *only_user;	   /* request_seize() */
 	bool force;		   /* request_keep() */
+	size_t n_new;		   /* request_keep(): set by it */
 	bool durable; /* what it changes is on the disk when it is done */
 
 	bool on_heap;
@@ -100,6 +101,7 @@ int request_reap(struct registry *r, struct request *q);
 int request_keep(struct registry *r, struct request *q);
 int request_unkeep(struct registry *r, struct request *q);
 int request_seize(struct registry *r, struct request *q);
+int request_unseize(struct registry *r, struct request *q);
 
 /* Sets the claim's outcome. Returns 0, REGISTRY_HELD with the conflict, or
  * -errno. */

@@ -22,6 +22,7 @@ struct checkout {
 	bool busy;    /* the registry is being asked, or told */
 	bool written; /* by a use that is over */
 	bool gone;    /* the name does not exist */
+	bool brief;   /* ends with its last use, whatever it might stay for */
 	bool fenced;  /* taken over: not in the table, its record another's */
 	size_t uses;
 	size_t flushed; /* of them */

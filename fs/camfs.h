@@ -23,6 +23,7 @@
 
 struct ctldir;
 struct mapped;
+struct watcher;
 
 struct camfs {
 	const struct mount_options *options;
@@ -35,7 +36,9 @@ struct camfs {
 	struct history history;
 	struct ctldir *ctldir;
 	struct mapped *mapped;
+	struct watcher *watcher;
 	struct fuse_session *session;
+	gid_t admins; /* the group of admins; -1: root only */
 	char host[HOST_SIZE];
 	bool passthrough; /* the kernel can; fixed once mounted */
 };

@@ -3,13 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/beneath.h"
 #include "core/cleanup.h"
+#include "fs/creds.h"
+#include "fs/ctlfile.h"
 #include "fs/ctlview.h"
 
 /* A path the kernel has looked up. It need not be there any more. */
@@ -28,19 +30,6 @@ struct ctldir {
 	struct hash by_path;   /* under mutex */
 	uint64_t last_id;      /* under mutex */
 };
-
-/* An open file or folder: its content as it was when opened. A reply is made
- * from it, and as soon as the kernel has that, it may release the handle. */
-struct open_ctl {
-	atomic_int refs;
-	int fd; /* of the history; else -1 */
-	struct buffer text;
-};
-
-static struct open_ctl *ctl_of(const struct fuse_file_info *fi)
-{
-	return (struct open_ctl *)(uintptr_t)fi->fh;
-}
 
 int ctldir_open(struct ctldir **ret_ctldir, struct camfs *fs)
 {
@@ -179,30 +168,62 @@ static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 
 /* ---- requests ---- */
 
-void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
+/* Every folder of the share that the caller can enter is one here. */
+static int stat_path(fuse_req_t req, const char *path, struct stat *ret_st)
 {
-	struct ctldir *c = camfs_of(req)->ctldir;
-	_cleanup_free_ char *path = join(c, dir, name);
-	struct fuse_entry_param entry = {};
-	int r = path ? ctlview_stat(c->fs, path, &entry.attr) : -ESTALE;
+	struct camfs *fs = camfs_of(req);
+	int r = ctlview_stat(fs, path, ret_st);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
-	if (r == 0) {
-		entry.ino = get_node(c, path);
-		entry.attr.st_ino = entry.ino;
-		r = entry.ino ? 0 : -ENOMEM;
-	}
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else if (fuse_reply_entry(req, &entry) < 0)
-		ctldir_forget(c->fs, entry.ino, 1);
+	if (r != -ENOENT || ctlview_is_special(path))
+		return r;
+	CREDS_SCOPE(req);
+	fd = beneath_open(fs->share.root_fd, path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 || fstat(fd, &st) < 0 ||
+	    share_is_state(&fs->share, st.st_dev, st.st_ino))
+		return -ENOENT;
+	ctlview_stat_folder(ret_st);
+	return 0;
 }
 
-void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
+/* An entry that counts as one lookup. */
+static int fill_entry(fuse_req_t req, const char *path,
+		      struct fuse_entry_param *ret_entry)
 {
-	struct ctldir *c = camfs_of(req)->ctldir;
-	_cleanup_free_ char *path = path_of(c, ino);
+	struct fuse_entry_param entry = {};
+	int r = stat_path(req, path, &entry.attr);
+
+	if (r < 0)
+		return r;
+	entry.ino = get_node(camfs_of(req)->ctldir, path);
+	entry.attr.st_ino = entry.ino;
+	*ret_entry = entry;
+	return entry.ino ? 0 : -ENOMEM;
+}
+
+static void reply_entry(fuse_req_t req, int r,
+			const struct fuse_entry_param *entry)
+{
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_entry(req, entry) < 0)
+		ctldir_forget(camfs_of(req), entry->ino, 1);
+}
+
+void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
+{
+	_cleanup_free_ char *path = join(camfs_of(req)->ctldir, dir, name);
+	struct fuse_entry_param entry;
+	int r = path ? fill_entry(req, path, &entry) : -ESTALE;
+
+	reply_entry(req, r, &entry);
+}
+
+static void reply_attr(fuse_req_t req, fuse_ino_t ino, const char *path)
+{
 	struct stat st;
-	int r = path ? ctlview_stat(c->fs, path, &st) : -ESTALE;
+	int r = path ? stat_path(req, path, &st) : -ESTALE;
 
 	st.st_ino = ino;
 	if (r < 0)
@@ -211,115 +232,173 @@ void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_attr(req, &st, 0);
 }
 
-static void unref_ctl(struct open_ctl *o)
+void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
 {
-	if (atomic_fetch_sub(&o->refs, 1) > 1)
-		return;
-	if (o->fd >= 0)
-		close(o->fd);
-	buffer_release(&o->text);
-	free(o);
+	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+
+	reply_attr(req, ino, path);
 }
 
-static int fill_file(struct camfs *fs, const char *path, struct open_ctl *o)
+/* What a shell and touch(1) do to a file besides writing it changes nothing,
+ * but only the holder may do it. */
+void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 {
-	if (strcmp(path, CTLVIEW_HISTORY) != 0)
-		return ctlview_read(fs, path, &o->text);
-	o->fd = openat(fs->share.state_fd, HISTORY_NAME,
-		       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	return o->fd < 0 ? -errno : 0;
-}
+	static const int harmless =
+		FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME |
+		FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW |
+		FUSE_SET_ATTR_CTIME;
+	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct stat st;
+	int r = path ? ctlview_stat(camfs_of(req), path, &st) : -ESTALE;
 
-static void
-reply_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
-	   int (*fill)(struct camfs *, const char *, struct open_ctl *))
-{
-	struct camfs *fs = camfs_of(req);
-	_cleanup_free_ char *path = path_of(fs->ctldir, ino);
-	struct open_ctl *o = calloc(1, sizeof(*o));
-	int r = -ENOMEM;
-
-	if (o) {
-		o->refs = 1;
-		o->fd = -1;
-		r = path ? fill(fs, path, o) : -ESTALE;
-	}
-	if (r < 0) {
-		if (o)
-			unref_ctl(o);
+	if (r == 0 && ((valid & ~harmless) || !S_ISREG(st.st_mode) ||
+		       (!ctlview_is_special(path) && st.st_uid != uid && uid)))
+		r = -EPERM;
+	if (r < 0)
 		fuse_reply_err(req, -r);
-		return;
-	}
-	fi->fh = (uintptr_t)o;
+	else
+		reply_attr(req, ino, path);
+}
+
+static void fill_handle(struct fuse_file_info *fi, struct ctlfile *f)
+{
+	fi->fh = (uintptr_t)f;
 	fi->direct_io = 1;
-	if (fuse_reply_open(req, fi) < 0)
-		unref_ctl(o);
 }
 
 void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if ((fi->flags & O_ACCMODE) != O_RDONLY)
-		fuse_reply_err(req, EACCES);
-	else
-		reply_open(req, ino, fi, fill_file);
+	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	struct ctlfile *f;
+	int r = path ? ctlfile_open(req, path, fi->flags, &f) : -ESTALE;
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fill_handle(fi, f);
+	if (fuse_reply_open(req, fi) < 0)
+		ctlfile_unref(f);
 }
 
-static void reply_file(fuse_req_t req, int fd, size_t size, off_t offset)
+/* The path of a name that is about to be made or removed; NULL when the error
+ * has been replied. */
+static char *path_for(fuse_req_t req, fuse_ino_t dir, const char *name)
 {
-	struct fuse_bufvec buf = FUSE_BUFVEC_INIT(size);
+	char *path = join(camfs_of(req)->ctldir, dir, name);
 
-	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	buf.buf[0].fd = fd;
-	buf.buf[0].pos = offset;
-	fuse_reply_data(req, &buf, 0);
+	if (path && !ctlview_is_special(path))
+		return path;
+	fuse_reply_err(req, path ? EPERM : ESTALE);
+	free(path);
+	return NULL;
 }
 
-static void reply_text(fuse_req_t req, const struct open_ctl *o, size_t size,
-		       off_t offset)
+void ctldir_create(fuse_req_t req, fuse_ino_t dir, const char *name,
+		   struct fuse_file_info *fi)
 {
-	if ((size_t)offset >= o->text.len)
-		size = 0;
-	else if (size > o->text.len - (size_t)offset)
-		size = o->text.len - (size_t)offset;
-	fuse_reply_buf(req, size ? o->text.data + offset : NULL, size);
+	_cleanup_free_ char *path = path_for(req, dir, name);
+	struct fuse_entry_param entry;
+	struct ctlfile *f;
+	int r;
+
+	if (!path)
+		return;
+	r = ctlfile_keep(req, path, NULL);
+	if (r == 0)
+		r = fill_entry(req, path, &entry);
+	if (r == 0) {
+		r = ctlfile_open(req, path, fi->flags, &f);
+		if (r < 0)
+			ctldir_forget(camfs_of(req), entry.ino, 1);
+	}
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fill_handle(fi, f);
+	if (fuse_reply_create(req, &entry, fi) < 0) {
+		ctldir_forget(camfs_of(req), entry.ino, 1);
+		ctlfile_unref(f);
+	}
+}
+
+void ctldir_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode)
+{
+	_cleanup_free_ char *path = path_for(req, dir, name);
+	struct fuse_entry_param entry;
+	int r = -EPERM;
+
+	if (!path)
+		return;
+	if (S_ISREG(mode))
+		r = ctlfile_keep(req, path, NULL);
+	if (r == 0)
+		r = fill_entry(req, path, &entry);
+	reply_entry(req, r, &entry);
+}
+
+void ctldir_unlink(fuse_req_t req, fuse_ino_t dir, const char *name)
+{
+	_cleanup_free_ char *path = path_for(req, dir, name);
+
+	if (path)
+		fuse_reply_err(req, -ctlfile_remove(req, path));
 }
 
 void ctldir_read(fuse_req_t req, size_t size, off_t offset,
 		 struct fuse_file_info *fi)
 {
-	struct open_ctl *o = ctl_of(fi);
+	ctlfile_read(req, ctlfile_of(fi), size, offset);
+}
 
-	atomic_fetch_add(&o->refs, 1);
-	if (o->fd >= 0)
-		reply_file(req, o->fd, size, offset);
-	else
-		reply_text(req, o, size, offset);
-	unref_ctl(o);
+void ctldir_write(fuse_req_t req, struct fuse_bufvec *data,
+		  struct fuse_file_info *fi)
+{
+	ctlfile_write(req, ctlfile_of(fi), data);
+}
+
+void ctldir_poll(fuse_req_t req, struct fuse_file_info *fi,
+		 struct fuse_pollhandle *ph)
+{
+	ctlfile_poll(req, ctlfile_of(fi), ph);
 }
 
 void ctldir_release(fuse_req_t req, struct fuse_file_info *fi)
 {
-	unref_ctl(ctl_of(fi));
+	ctlfile_unref(ctlfile_of(fi));
 }
 
-static int fill_folder(struct camfs *fs, const char *path, struct open_ctl *o)
-{
-	static const char dots[] = "d.\0d..";
-	int r = buffer_append(&o->text, dots, sizeof(dots));
-
-	return r == 0 ? ctlview_list(fs, path, &o->text) : r;
-}
+/* ---- folders ---- */
 
 void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	reply_open(req, ino, fi, fill_folder);
+	static const char dots[] = "d.\0d..";
+	struct camfs *fs = camfs_of(req);
+	_cleanup_free_ char *path = path_of(fs->ctldir, ino);
+	_cleanup_buffer_ struct buffer list = {};
+	int r = path ? buffer_append(&list, dots, sizeof(dots)) : -ESTALE;
+	struct ctlfile *f = NULL;
+
+	if (r == 0)
+		r = ctlview_list(fs, path, &list);
+	if (r == 0 && !(f = ctlfile_new(&list)))
+		r = -ENOMEM;
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fill_handle(fi, f);
+	if (fuse_reply_open(req, fi) < 0)
+		ctlfile_unref(f);
 }
 
 /* An entry's offset is the one behind it in the list. */
 static void reply_entries(fuse_req_t req, size_t size, off_t offset,
 			  struct fuse_file_info *fi, bool plus)
 {
-	const struct buffer *list = &ctl_of(fi)->text;
+	const struct buffer *list = &ctlfile_of(fi)->text;
 	_cleanup_free_ char *buf = malloc(size);
 	size_t used = 0;
 
@@ -363,5 +442,5 @@ void ctldir_readdirplus(fuse_req_t req, size_t size, off_t offset,
 
 void ctldir_releasedir(fuse_req_t req, struct fuse_file_info *fi)
 {
-	unref_ctl(ctl_of(fi));
+	ctlfile_unref(ctlfile_of(fi));
 }

@@ -7,8 +7,20 @@
  * holder, its time the checkout's, its content the record as JSON. It is made
  * from a snapshot at each look; nothing of it is cached or stored.
  *
- * Not listed, because it mirrors nothing: `.locks/.camlock/locks.json` and
- * `.locks/.camlock/history.jsonl`, all records and the history, for programs.
+ * It is also where a checkout is kept, with nothing but echo, touch and rm:
+ * making or writing a file keeps the document of that path, with what is
+ * written as the message; removing it is the checkin, or an admin's break.
+ * For that every folder of the share can be entered here, though it is listed
+ * only when something in it is checked out.
+ *
+ * Not listed, because it mirrors nothing, is `.locks/.camlock`, for programs:
+ *
+ *	locks.json	all records
+ *	history.jsonl	the history
+ *	control		what the command line asks for (fs/control.h)
+ *	changes		for poll(2): the records, or the history, changed
+ *	recovered/	what was set aside (core/recovered.h)
+ *
  * No document can have those names: `.camlock` is hidden from the mount.
  */
 #ifndef FS_CTLDIR_H
@@ -35,7 +47,17 @@ void ctldir_open_file(fuse_req_t req, fuse_ino_t ino,
 		      struct fuse_file_info *fi);
 void ctldir_read(fuse_req_t req, size_t size, off_t offset,
 		 struct fuse_file_info *fi);
+void ctldir_write(fuse_req_t req, struct fuse_bufvec *data,
+		  struct fuse_file_info *fi);
+void ctldir_poll(fuse_req_t req, struct fuse_file_info *fi,
+		 struct fuse_pollhandle *ph);
 void ctldir_release(fuse_req_t req, struct fuse_file_info *fi);
+void ctldir_create(fuse_req_t req, fuse_ino_t dir, const char *name,
+		   struct fuse_file_info *fi);
+void ctldir_mknod(fuse_req_t req, fuse_ino_t dir, const char *name,
+		  mode_t mode);
+void ctldir_unlink(fuse_req_t req, fuse_ino_t dir, const char *name);
+void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid);
 void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ctldir_readdir(fuse_req_t req, size_t size, off_t offset,
 		    struct fuse_file_info *fi);

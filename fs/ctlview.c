@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fs/ctlview.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "core/beneath.h"
 #include "core/cleanup.h"
 #include "core/timestamp.h"
 #include "fs/file.h"
@@ -121,34 +124,82 @@ static int stat_file(struct camfs *fs, const struct snapshot *s, size_t i,
 
 	if (r < 0)
 		return r;
-	st->st_mode = S_IFREG | 0444;
+	/* the daemon says who may write it, and who has it */
+	st->st_mode = S_IFREG | 0666;
 	st->st_nlink = 1;
 	st->st_size = (off_t)content.len;
 	fill_holder(fs, text, len, st);
 	return 0;
 }
 
+bool ctlview_is_special(const char *path)
+{
+	size_t len = strlen(STATE_NAME);
+
+	return !strncmp(path, STATE_NAME, len) &&
+	       (!path[len] || path[len] == '/');
+}
+
+static bool is_recovered(const char *path)
+{
+	size_t len = strlen(CTLVIEW_RECOVERED);
+
+	return !strncmp(path, CTLVIEW_RECOVERED, len) &&
+	       (!path[len] || path[len] == '/');
+}
+
+/* What really lies in `.camlock`, of which only this is to be seen. */
+static int stat_real(struct camfs *fs, const char *path, struct stat *st)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (strcmp(path, CTLVIEW_HISTORY) != 0 && !is_recovered(path))
+		return -ENOENT;
+	fd = beneath_open(fs->share.state_fd, path + strlen(STATE_NAME "/"),
+			  O_PATH, 0);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, st) < 0)
+		return -errno;
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return -ENOENT;
+	st->st_mode &= S_IFMT | 0555;
+	return 0;
+}
+
 static int stat_special(struct camfs *fs, const struct snapshot *s,
 			const char *path, struct stat *st)
 {
-	struct stat history;
 	size_t len;
 
-	if (!strcmp(path, CTLVIEW_RECORDS)) {
-		snapshot_whole(s, &len);
-		st->st_size = (off_t)len;
-	} else if (!strcmp(path, CTLVIEW_HISTORY)) {
-		if (fstatat(fs->share.state_fd, HISTORY_NAME, &history,
-			    AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		st->st_size = history.st_size;
-		st->st_mtim = st->st_ctim = st->st_atim = history.st_mtim;
-	} else {
-		return -ENOENT;
-	}
 	st->st_mode = S_IFREG | 0444;
 	st->st_nlink = 1;
+	if (!strcmp(path, STATE_NAME)) {
+		st->st_mode = S_IFDIR | 0555;
+		st->st_nlink = 2;
+	} else if (!strcmp(path, CTLVIEW_RECORDS)) {
+		snapshot_whole(s, &len);
+		st->st_size = (off_t)len;
+	} else if (!strcmp(path, CTLVIEW_CONTROL)) {
+		st->st_mode = S_IFREG | 0666;
+	} else if (strcmp(path, CTLVIEW_CHANGES) != 0) {
+		return stat_real(fs, path, st);
+	}
 	return 0;
+}
+
+static void set_now(struct stat *st)
+{
+	*st = (struct stat){};
+	clock_gettime(CLOCK_REALTIME, &st->st_mtim);
+	st->st_ctim = st->st_atim = st->st_mtim;
+}
+
+void ctlview_stat_folder(struct stat *ret_st)
+{
+	set_now(ret_st);
+	ret_st->st_mode = S_IFDIR | 0777;
+	ret_st->st_nlink = 2;
 }
 
 int ctlview_stat(struct camfs *fs, const char *path, struct stat *ret_st)
@@ -160,18 +211,48 @@ int ctlview_stat(struct camfs *fs, const char *path, struct stat *ret_st)
 
 	if (r < 0)
 		return r;
-	*ret_st = (struct stat){};
-	clock_gettime(CLOCK_REALTIME, &ret_st->st_mtim);
-	ret_st->st_ctim = ret_st->st_atim = ret_st->st_mtim;
+	set_now(ret_st);
+	if (ctlview_is_special(path))
+		return stat_special(fs, s, path, ret_st);
 	i = find_file(s, path);
 	if (i < snapshot_count(s))
 		return stat_file(fs, s, i, path, ret_st);
-	if (*path && strcmp(path, STATE_NAME) != 0 &&
-	    find_folder(s, prefix) == snapshot_count(s))
-		return stat_special(fs, s, path, ret_st);
-	ret_st->st_mode = S_IFDIR | 0555;
-	ret_st->st_nlink = 2;
+	if (*path && find_folder(s, prefix) == snapshot_count(s))
+		return -ENOENT;
+	ctlview_stat_folder(ret_st);
 	return 0;
+}
+
+static int add_name(struct buffer *names, char type, const char *name,
+		    size_t len)
+{
+	int r = buffer_append(names, &type, 1);
+
+	if (r == 0)
+		r = buffer_append(names, name, len);
+	return r == 0 ? buffer_append(names, "", 1) : r;
+}
+
+static int list_real(struct camfs *fs, const char *path, struct buffer *names)
+{
+	int fd = beneath_open(fs->share.state_fd, path + strlen(STATE_NAME "/"),
+			      O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	int r = 0;
+
+	if (!dir) {
+		r = fd < 0 ? fd : -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir)))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			r = add_name(names, d->d_type == DT_DIR ? 'd' : 'f',
+				     d->d_name, strlen(d->d_name));
+	closedir(dir);
+	return r;
 }
 
 /* The records below a folder are together; each name in it is the part of
@@ -187,6 +268,8 @@ int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
 
 	if (r < 0)
 		return r;
+	if (is_recovered(path))
+		return list_real(fs, path, ret_names);
 	for (size_t i = find_folder(s, prefix); i < snapshot_count(s); i++) {
 		const char *name = snapshot_path(s, i) + skip;
 		size_t len = strcspn(name, "/");
@@ -196,11 +279,7 @@ int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
 		if (len == 0 ||
 		    (last && len == last_len && !strncmp(name, last, len)))
 			continue;
-		r = buffer_append(ret_names, name[len] ? "d" : "f", 1);
-		if (r == 0)
-			r = buffer_append(ret_names, name, len);
-		if (r == 0)
-			r = buffer_append(ret_names, "", 1);
+		r = add_name(ret_names, name[len] ? 'd' : 'f', name, len);
 		if (r < 0)
 			return r;
 		last = name;

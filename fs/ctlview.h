@@ -9,14 +9,24 @@
 #define FS_CTLVIEW_H
 
 #include "core/buffer.h"
+#include "core/recovered.h"
 #include "fs/camfs.h"
 
 #define CTLVIEW_RECORDS STATE_NAME "/locks.json"
 #define CTLVIEW_HISTORY STATE_NAME "/" HISTORY_NAME
+#define CTLVIEW_CONTROL STATE_NAME "/control"
+#define CTLVIEW_CHANGES STATE_NAME "/changes"
+#define CTLVIEW_RECOVERED STATE_NAME "/" RECOVERED_DIR
+
+/* Whether a path is one of those, or below one: no document's. */
+bool ctlview_is_special(const char *path);
 
 /* The attributes of a path, but for its inode number. Returns 0, -ENOENT, or
- * another -errno. */
+ * another -errno. A folder is there while something in it is checked out. */
 int ctlview_stat(struct camfs *fs, const char *path, struct stat *ret_st);
+
+/* Those of a folder in which nothing is. */
+void ctlview_stat_folder(struct stat *ret_st);
 
 /* The content of a file: a record, or all of them. */
 int ctlview_read(struct camfs *fs, const char *path, struct buffer *ret_text);

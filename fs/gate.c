@@ -498,6 +498,31 @@ int gate_check_writers(const struct caller *who, const struct stat *st,
 	return refuse(who, path, &conflict);
 }
 
+int gate_refuse(const struct caller *who, const char *path,
+		const struct registry_conflict *conflict)
+{
+	return refuse(who, path, conflict);
+}
+
+int gate_failed(const struct caller *who, const char *path, int error)
+{
+	return failed(who->fs, path, error);
+}
+
+bool gate_is_document(const struct caller *who, const char *path)
+{
+	return is_document(who->fs, path, who->process.name);
+}
+
+int gate_check_links(const struct caller *who, const struct stat *st,
+		     const char *path)
+{
+	int r = check_aliases(who, st, path);
+
+	return r == 0 && st->st_nlink > 1 ? gate_check_writers(who, st, path)
+					  : r;
+}
+
 void gate_note(const struct caller *who, const char *event, const char *path)
 {
 	history_append(&who->fs->history, event, path, &who->record, NULL);

@@ -87,6 +87,17 @@ void gate_folder_gone(const struct caller *who, const char *path);
 int gate_check_writers(const struct caller *who, const struct stat *st,
 		       const char *path);
 
+/* For what is done on purpose (fs/kept.h). Says who has the path and who did
+ * not get it, and makes the error; what kept a checkout from being recorded;
+ * whether a name is a document's; and whether another user has the file, or is
+ * writing it, by another of its names. */
+int gate_refuse(const struct caller *who, const char *path,
+		const struct registry_conflict *conflict);
+int gate_failed(const struct caller *who, const char *path, int error);
+bool gate_is_document(const struct caller *who, const char *path);
+int gate_check_links(const struct caller *who, const struct stat *st,
+		     const char *path);
+
 /* For events of the registry. */
 void gate_on_event(void *camfs, const struct registry_event *event);
 

@@ -22,6 +22,7 @@
 #include "fs/log.h"
 #include "fs/mapped.h"
 #include "fs/mountpoint.h"
+#include "fs/watch.h"
 
 /* Each open that waits for the file lock, or for another's checkin, keeps a
  * thread; reads must go on meanwhile. */
@@ -41,6 +42,7 @@ void mount_options_init(struct mount_options *o)
 		.lock_timeout = 5000,
 		.cache_seconds = 1,
 		.passthrough = true,
+		.admins = (gid_t)-1,
 		.on_ready = no_ready,
 	};
 }
@@ -135,6 +137,7 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r < 0)
 		return r;
 	fs->options = o;
+	fs->admins = o->admins;
 	if (gethostname(fs->host, sizeof(fs->host) - 1) < 0)
 		strcpy(fs->host, "localhost");
 	init_quota(&fs->quota);
@@ -151,6 +154,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0)
 		r = mapped_open(&fs->mapped, fs);
 	if (r == 0)
+		r = watcher_open(&fs->watcher, fs);
+	if (r == 0)
 		warn_of_shadowed(fs);
 	return r;
 }
@@ -162,6 +167,7 @@ static void camfs_close(struct camfs *fs)
 	mapped_free(fs->mapped);
 	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
+	watcher_free(fs->watcher);
 	ctldir_free(fs->ctldir);
 	users_free(fs->users);
 	file_free_all(fs);

@@ -6,6 +6,7 @@
 #define FS_MOUNT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "core/documents.h"
 
@@ -16,6 +17,7 @@ struct mount_options {
 	unsigned lock_timeout; /* ms to wait for the file lock */
 	unsigned linger;       /* ms a checkout stays after its last close */
 	struct documents documents; /* which names are checked out */
+	gid_t admins; /* the group that may break checkouts; -1: only root */
 	double cache_seconds; /* how long names and attributes are believed */
 	bool passthrough;     /* let the kernel read and write the files itself,
 				 where it can */

@@ -238,6 +238,7 @@ const struct fuse_lowlevel_ops camfs_ops = {
 	.read = op_read,
 	.write_buf = op_write_buf,
 	.flush = op_flush,
+	.poll = op_poll,
 	.release = op_release,
 	.fsync = op_fsync,
 	.fallocate = op_fallocate,

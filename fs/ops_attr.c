@@ -147,11 +147,16 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 		struct fuse_file_info *fi)
 {
 	struct camfs *fs = camfs_of(req);
-	struct inode *inode = ops_inode(req, ino);
 	_cleanup_close_ int fd = -1;
 	struct grant grant = {};
+	struct inode *inode;
 	int r;
 
+	if (ctldir_owns(ino)) {
+		ctldir_setattr(req, ino, valid);
+		return;
+	}
+	inode = ops_inode(req, ino);
 	if (!inode)
 		return;
 	if (!S_ISREG(inode->type))

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -172,12 +173,17 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	       mode_t mode, struct fuse_file_info *fi)
 {
 	struct camfs *fs = camfs_of(req);
-	struct inode *dir = ops_inode(req, dir_ino);
 	struct fuse_entry_param entry;
 	struct grant grant = {};
 	struct caller who;
+	struct inode *dir;
 	int r;
 
+	if (ctldir_owns(dir_ino)) {
+		ctldir_create(req, dir_ino, name, fi);
+		return;
+	}
+	dir = ops_inode(req, dir_ino);
 	if (!dir)
 		return;
 	caller_get(req, "opened for writing", &who);
@@ -218,6 +224,10 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(data));
 	ssize_t n;
 
+	if (ctldir_owns(ino)) {
+		ctldir_write(req, data, fi);
+		return;
+	}
 	/* After a flush: a dup() of the descriptor had been closed. */
 	file_set_flushed(camfs_of(req), file_of(fi), false);
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
@@ -249,6 +259,18 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		r = errno;
 	file_set_flushed(camfs_of(req), file, true);
 	fuse_reply_err(req, r);
+}
+
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+	     struct fuse_pollhandle *ph)
+{
+	if (ctldir_owns(ino)) {
+		ctldir_poll(req, fi, ph);
+		return;
+	}
+	if (ph)
+		fuse_pollhandle_destroy(ph);
+	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -307,7 +329,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 {
 	ssize_t n;
 
-	if (ctldir_owns(ino)) {
+	if (ctldir_owns(ino) || ctldir_owns(to_ino)) {
 		fuse_reply_err(req, EXDEV); /* then it is read and written */
 		return;
 	}

@@ -191,7 +191,10 @@ void op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 	/* no type means a regular file */
 	struct node node = { mode & S_IFMT ? mode : mode | S_IFREG, dev, NULL };
 
-	make(req, dir, name, &node);
+	if (ctldir_owns(dir))
+		ctldir_mknod(req, dir, name, node.mode);
+	else
+		make(req, dir, name, &node);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode)
@@ -271,11 +274,16 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 {
 	struct camfs *fs = camfs_of(req);
 	_cleanup_name_ struct gate_name n = {};
+	_cleanup_close_ int dirfd = -1;
 	struct inode *dir = NULL;
-	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
 	struct caller who;
 	int r;
 
+	if (ctldir_owns(dir_ino)) {
+		ctldir_unlink(req, dir_ino, name);
+		return;
+	}
+	dirfd = open_dir(req, dir_ino, name, false, &dir);
 	if (dirfd < 0)
 		return;
 	caller_get(req, "deleted", &who);

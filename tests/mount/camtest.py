@@ -250,6 +250,18 @@ class Abilities:
         for _ in range(times):
             os.close(os.open(path, flags, mode))
 
+    def control(self, mount, *strings):
+        """Asks the mount as the command line does (fs/control.h)."""
+        fd = os.open(os.path.join(mount, ".locks/.camlock/control"), os.O_RDWR)
+        try:
+            os.write(fd, b"".join(os.fsencode(s) + b"\0" for s in strings))
+            answer = b""
+            while part := os.read(fd, 65536):
+                answer += part
+            return json.loads(answer)
+        finally:
+            os.close(fd)
+
     def timed(self, name, *arguments):
         """How a call ended, as errno or 0, and how many seconds it took."""
         start = time.monotonic()

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/watch.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/cleanup.h"
+#include "core/wait.h"
+
+#define LOOK_EVERY (100 * NSEC_PER_MSEC)
+
+struct watch {
+	struct watcher *watcher;
+	struct watch *next;	      /* in watcher.list */
+	struct fuse_pollhandle *ph;   /* under mutex: to be told; or NULL */
+	char stamp[WATCH_STAMP_SIZE]; /* under mutex: as last read */
+};
+
+struct watcher {
+	struct camfs *fs;
+	pthread_t thread;
+	pthread_mutex_t mutex; /* a leaf, but for telling the kernel */
+	pthread_cond_t wanted; /* somebody waits, or closing */
+	struct watch *list;    /* under mutex */
+	bool closing;	       /* under mutex */
+};
+
+static int print_stat(char *to, size_t size, int dirfd, const char *name)
+{
+	struct stat st = {};
+
+	fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+	return snprintf(to, size, "%ju.%jd.%jd.%ld", (uintmax_t)st.st_ino,
+			(intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
+			st.st_mtim.tv_nsec);
+}
+
+static void take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE])
+{
+	int n = print_stat(stamp, WATCH_STAMP_SIZE / 2, fs->share.locks_dir,
+			   fs->share.locks_name);
+
+	stamp[n++] = '-';
+	n += print_stat(stamp + n, WATCH_STAMP_SIZE / 2 - 2, fs->share.state_fd,
+			HISTORY_NAME);
+	strcpy(stamp + n, "\n");
+}
+
+/* ---- those who wait ---- */
+
+int watch_new(struct watcher *w, struct watch **ret_watch)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch)
+		return -ENOMEM;
+	watch->watcher = w;
+	take_stamp(w->fs, watch->stamp);
+	LOCK_SCOPE(&w->mutex);
+	watch->next = w->list;
+	w->list = watch;
+	*ret_watch = watch;
+	return 0;
+}
+
+void watch_free(struct watch *watch)
+{
+	struct watch **p;
+
+	if (!watch)
+		return;
+	pthread_mutex_lock(&watch->watcher->mutex);
+	for (p = &watch->watcher->list; *p != watch; p = &(*p)->next)
+		;
+	*p = watch->next;
+	pthread_mutex_unlock(&watch->watcher->mutex);
+	if (watch->ph)
+		fuse_pollhandle_destroy(watch->ph);
+	free(watch);
+}
+
+void watch_read(struct watch *watch, char stamp[WATCH_STAMP_SIZE])
+{
+	take_stamp(watch->watcher->fs, stamp);
+	LOCK_SCOPE(&watch->watcher->mutex);
+	strcpy(watch->stamp, stamp);
+}
+
+bool watch_poll(struct watch *watch, struct fuse_pollhandle *ph)
+{
+	struct watcher *w = watch->watcher;
+	char stamp[WATCH_STAMP_SIZE];
+	bool changed;
+
+	take_stamp(w->fs, stamp);
+	LOCK_SCOPE(&w->mutex);
+	changed = strcmp(stamp, watch->stamp) != 0;
+	if (ph) {
+		if (watch->ph)
+			fuse_pollhandle_destroy(watch->ph);
+		watch->ph = ph;
+		pthread_cond_signal(&w->wanted);
+	}
+	return changed;
+}
+
+/* ---- the thread ---- */
+
+/* Under the mutex: takes out the handle of one that has not heard of this state
+ * yet. Whether there are others that wait on, is set. */
+static struct fuse_pollhandle *next_to_tell(struct watcher *w,
+					    const char *stamp, bool *ret_waits)
+{
+	struct fuse_pollhandle *ph;
+
+	*ret_waits = false;
+	for (struct watch *watch = w->list; watch; watch = watch->next) {
+		if (watch->ph && strcmp(stamp, watch->stamp) != 0) {
+			ph = watch->ph;
+			watch->ph = NULL;
+			return ph;
+		}
+		*ret_waits |= watch->ph != NULL;
+	}
+	return NULL;
+}
+
+/* The kernel is told with no mutex held. Returns whether anybody waits on. */
+static bool tell(struct watcher *w, const char *stamp)
+{
+	bool waits;
+	struct fuse_pollhandle *ph;
+
+	while ((ph = next_to_tell(w, stamp, &waits))) {
+		pthread_mutex_unlock(&w->mutex);
+		fuse_lowlevel_notify_poll(ph);
+		fuse_pollhandle_destroy(ph);
+		pthread_mutex_lock(&w->mutex);
+	}
+	return waits;
+}
+
+static void sleep_a_while(struct watcher *w)
+{
+	uint64_t until = clock_now() + LOOK_EVERY;
+	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
+			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
+
+	pthread_cond_clockwait(&w->wanted, &w->mutex, CLOCK_MONOTONIC, &ts);
+}
+
+static void *look(void *arg)
+{
+	struct watcher *w = arg;
+	char stamp[WATCH_STAMP_SIZE];
+	bool waits = false;
+
+	LOCK_SCOPE(&w->mutex);
+	while (!w->closing) {
+		if (waits)
+			sleep_a_while(w);
+		else
+			pthread_cond_wait(&w->wanted, &w->mutex);
+		pthread_mutex_unlock(&w->mutex);
+		take_stamp(w->fs, stamp);
+		pthread_mutex_lock(&w->mutex);
+		waits = tell(w, stamp);
+	}
+	return NULL;
+}
+
+int watcher_open(struct watcher **ret_watcher, struct camfs *fs)
+{
+	struct watcher *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->fs = fs;
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_cond_init(&w->wanted, NULL);
+	r = -pthread_create(&w->thread, NULL, look, w);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	*ret_watcher = w;
+	return 0;
+}
+
+void watcher_free(struct watcher *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	w->closing = true;
+	pthread_cond_signal(&w->wanted);
+	pthread_mutex_unlock(&w->mutex);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->wanted);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who waits for a change: of the records, or of the history, by whomever it
+ * was made, on this host or another.
+ *
+ * While anybody waits, a thread looks at the two files ten times a second
+ * (nothing tells of what another host does); else it sleeps.
+ */
+#ifndef FS_WATCH_H
+#define FS_WATCH_H
+
+#include "fs/camfs.h"
+
+#define WATCH_STAMP_SIZE 256
+
+struct watcher;
+struct watch;
+
+int watcher_open(struct watcher **ret_watcher, struct camfs *fs);
+void watcher_free(struct watcher *w); /* NULL-safe; no watch is left */
+
+/* One that waits, from now on. watch_free() is NULL-safe. */
+int watch_new(struct watcher *w, struct watch **ret_watch);
+void watch_free(struct watch *watch);
+
+/* The state of things as a line, which differs from the last one's if there
+ * was a change; from now on, changes after this count. */
+void watch_read(struct watch *watch, char stamp[WATCH_STAMP_SIZE]);
+
+/* Whether there was a change. If not, `ph` (may be NULL) is told of the next;
+ * it is taken over. */
+bool watch_poll(struct watch *watch, struct fuse_pollhandle *ph);
+
+#endif
