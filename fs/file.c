@@ -61,8 +61,21 @@ int file_check_room(fuse_req_t req)
 		       : -EMFILE;
 }
 
+/* A write through a mapping changes the time without the kernel's noticing.
+ * Attributes only: that takes no lock a request could hold. */
+static void refresh_time(struct camfs *fs, const struct open_file *file,
+			 bool written)
+{
+	bool scratch = !file->grant.checkout; /* of which nothing is known */
+
+	if (file->passthrough && (file->flags & O_ACCMODE) == O_RDWR &&
+	    (written || scratch))
+		fuse_lowlevel_notify_inval_inode(fs->session, file->id, -1, 0);
+}
+
 void file_free(struct camfs *fs, struct open_file *file, bool written)
 {
+	refresh_time(fs, file, written);
 	gate_close(fs, &file->grant, file->flushed, written);
 	quota_give(&fs->quota, QUOTA_HANDLES, file->uid);
 	free(file);
@@ -83,6 +96,7 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 		return -ENOMEM;
 	}
 	file->inode = inode;
+	file->id = inode->id;
 	file->uid = uid;
 	file->use.fd = fd;
 	file->flags = fi->flags;
@@ -179,10 +193,14 @@ void file_release(fuse_req_t req, struct open_file *file)
 		file->grant.checkout &&
 		(file->emptied || file_has_changed(file->use.fd, &file->start));
 	close(file->use.fd);
-	if (probe >= 0 && is_mapped(probe))
+	if (probe >= 0 && is_mapped(probe)) {
 		mapped_wait(fs->mapped, take_fd(probe), file, written);
-	else
-		file_free(fs, file, written);
+		return;
+	}
+	/* through a mapping that has just ended */
+	if (probe >= 0)
+		written |= file_has_changed(probe, &file->start);
+	file_free(fs, file, written);
 }
 
 static void free_files(void *unused, struct inode *inode)

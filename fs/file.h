@@ -23,8 +23,9 @@
 struct open_file {
 	struct inode_use use; /* in inode->uses, under its stripe */
 	struct inode *inode;
-	uid_t uid; /* who opened it */
-	int flags; /* as opened */
+	uid_t uid;   /* who opened it */
+	uint64_t id; /* of the inode, which a mapping can outlive */
+	int flags;   /* as opened */
 	bool passthrough;
 	struct grant grant; /* under the stripe; see file_retarget() */
 	bool flushed;	    /* under the stripe: counted as such */

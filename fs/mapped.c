@@ -156,15 +156,24 @@ int mapped_open(struct mapped **ret_mapped, struct camfs *fs)
 	return 0;
 }
 
+void mapped_stop(struct mapped *m)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&m->mutex);
+	stopped = m->closing;
+	m->closing = true;
+	pthread_cond_signal(&m->changed);
+	pthread_mutex_unlock(&m->mutex);
+	if (!stopped)
+		pthread_join(m->watcher, NULL);
+}
+
 void mapped_free(struct mapped *m)
 {
 	if (!m)
 		return;
-	pthread_mutex_lock(&m->mutex);
-	m->closing = true;
-	pthread_cond_signal(&m->changed);
-	pthread_mutex_unlock(&m->mutex);
-	pthread_join(m->watcher, NULL);
+	mapped_stop(m);
 	while (m->list) {
 		struct mapping *map = m->list;
 

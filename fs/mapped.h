@@ -12,6 +12,9 @@ struct mapped;
 
 int mapped_open(struct mapped **ret_mapped, struct camfs *fs);
 
+/* It looks no more, and tells the kernel nothing; before the session ends. */
+void mapped_stop(struct mapped *m);
+
 /* Forgets what it waits for. NULL-safe. */
 void mapped_free(struct mapped *m);
 

@@ -334,6 +334,7 @@ static int mount_and_serve(struct camfs *fs)
 		r = serve(fs);
 		end_stopper(&stopper);
 	}
+	mapped_stop(fs->mapped);
 	if (is_mounted(&stopper))
 		fuse_session_unmount(fs->session);
 	fuse_session_destroy(fs->session);
