@@ -26,27 +26,33 @@ static size_t count_strings(const struct buffer *text)
 	return n;
 }
 
+/* The string behind another. */
+static const char *next(const char *string)
+{
+	return string + strlen(string) + 1;
+}
+
 /* Its strings point into the text. Returns 0, -EINVAL or -ENOMEM. */
 static int parse(struct request *ret_request, const struct buffer *text)
 {
 	size_t n = count_strings(text);
-	_cleanup_free_ const char **list = calloc(n + 1, sizeof(*list));
-	const char *at = text->data;
+	struct request r = {};
+	const char *at;
 
-	if (!list)
-		return -ENOMEM;
 	if (n < 4 || text->data[text->len - 1])
 		return -EINVAL;
-	for (size_t i = 0; i < n; i++, at += strlen(at) + 1)
-		list[i] = at;
-	*ret_request = (struct request){
-		.verb = list[0],
-		.mode = list[1],
-		.message = *list[2] ? list[2] : NULL,
-		.n = n - 3,
-	};
-	memmove(list, list + 3, ret_request->n * sizeof(*list));
-	ret_request->paths = take_ptr(list);
+	r.verb = text->data;
+	r.mode = next(r.verb);
+	r.message = next(r.mode);
+	at = next(r.message);
+	if (!*r.message)
+		r.message = NULL;
+	r.paths = calloc(n - 3, sizeof(*r.paths));
+	if (!r.paths)
+		return -ENOMEM;
+	for (r.n = 0; r.n < n - 3; at = next(at))
+		r.paths[r.n++] = at;
+	*ret_request = r;
 	return 0;
 }
 

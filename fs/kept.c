@@ -393,11 +393,11 @@ void kept_break(const struct caller *who, const char *const *paths, size_t n,
 
 static void steal_all(const struct caller *who, const char *const *paths,
 		      size_t n, const char *message, bool own,
-		      struct checkout **taken, struct kept_answer *a)
+		      struct checkout_claim *taken, struct kept_answer *a)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!take_over(who, paths[i], HISTORY_STOLEN, message, own,
-			       &taken[i], a))
+			       &taken[i].checkout, a))
 			return;
 		if (a->why == KEPT_NOT_OUT) {
 			registry_conflict_release(&a->conflict);
@@ -411,7 +411,7 @@ static void steal_all(const struct caller *who, const char *const *paths,
 void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 		const char *message, bool own, struct kept_answer *ret_answer)
 {
-	_cleanup_free_ struct checkout **taken = calloc(n, sizeof(*taken));
+	_cleanup_free_ struct checkout_claim *taken = calloc(n, sizeof(*taken));
 
 	if (!taken) {
 		trouble(ret_answer, paths[0], -ENOMEM);
@@ -424,6 +424,6 @@ void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 	if (!may_keep_all(who, paths, n, ret_answer))
 		return;
 	steal_all(who, paths, n, message, own, taken, ret_answer);
-	for (size_t i = 0; i < n && taken[i]; i++)
-		give_back(who, paths[i], taken[i]);
+	for (size_t i = 0; i < n && taken[i].checkout; i++)
+		give_back(who, paths[i], taken[i].checkout);
 }
