@@ -408,22 +408,26 @@ static void steal_all(const struct caller *who, const char *const *paths,
 	keep(who, paths, n, message, a);
 }
 
+static void steal(const struct caller *who, const char *const *paths, size_t n,
+		  const char *message, bool own, struct kept_answer *a)
+{
+	struct checkout_claim *taken = calloc(n, sizeof(*taken));
+
+	if (!taken) {
+		trouble(a, paths[0], -ENOMEM);
+		return;
+	}
+	steal_all(who, paths, n, message, own, taken, a);
+	for (size_t i = 0; i < n && taken[i].checkout; i++)
+		give_back(who, paths[i], taken[i].checkout);
+	free(taken);
+}
+
 void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 		const char *message, bool own, struct kept_answer *ret_answer)
 {
-	_cleanup_free_ struct checkout_claim *taken = calloc(n, sizeof(*taken));
-
-	if (!taken) {
-		trouble(ret_answer, paths[0], -ENOMEM);
-		return;
-	}
-	if (!own && !kept_is_admin(who)) {
+	if (!own && !kept_is_admin(who))
 		refuse(ret_answer, paths[0], KEPT_NOT_ADMIN);
-		return;
-	}
-	if (!may_keep_all(who, paths, n, ret_answer))
-		return;
-	steal_all(who, paths, n, message, own, taken, ret_answer);
-	for (size_t i = 0; i < n && taken[i].checkout; i++)
-		give_back(who, paths[i], taken[i].checkout);
+	else if (may_keep_all(who, paths, n, ret_answer))
+		steal(who, paths, n, message, own, ret_answer);
 }
