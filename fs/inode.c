@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/beneath.h"
 #include "core/cleanup.h"
+#include "core/wait.h"
 
 #define ROOT_ID 1	/* FUSE_ROOT_ID */
 #define HANDLE_SIZE 128 /* MAX_HANDLE_SZ */
@@ -35,9 +37,18 @@ static uint64_t hash_name(const struct inode *dir, const char *name)
 	return hash_string(name) ^ hash_id(dir->id);
 }
 
+uint64_t inodes_first_id(void)
+{
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = clock_now();
+	return ROOT_ID + (random >> 2); /* room below CTLDIR_BIT */
+}
+
 int inodes_init(struct inodes *t, const struct share *share)
 {
-	*t = (struct inodes){ .share = share, .last_id = ROOT_ID };
+	*t = (struct inodes){ .share = share, .last_id = inodes_first_id() };
 	t->root = (struct inode){
 		.id = ROOT_ID,
 		.dev = share->dev,

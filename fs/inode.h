@@ -8,7 +8,8 @@
  * the root, and then it must still be the same file.
  *
  * Ids are numbers that are never used twice, not pointers: the kernel may ask
- * for one we have forgotten (an NFS client's handle), and gets ESTALE.
+ * for one we have forgotten (an NFS client's handle), and gets ESTALE. Nor does
+ * the next daemon use them: it begins to count somewhere else.
  *
  * An inode lives while the kernel knows it (nlookup > 0) or a child does. All
  * members but the fixed ones are under the table's mutex; it is a leaf, and
@@ -69,6 +70,9 @@ struct inodes {
 	 * over the passthrough calls into the kernel, nothing else. */
 	pthread_mutex_t stripes[INODE_STRIPES];
 };
+
+/* Where to begin: ids are counted from here, below 2^63. */
+uint64_t inodes_first_id(void);
 
 int inodes_init(struct inodes *t, const struct share *share);
 void inodes_release(struct inodes *t);
