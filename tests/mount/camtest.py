@@ -35,6 +35,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -340,7 +341,15 @@ class Abilities:
     def flock(self, fd, how):
         fcntl.flock(fd, how)
 
-    def interrupted_open(self, path, flags):
+    def flock_in_turn(self, path):
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        return "had it"
+
+    def lock_range(self, fd, command, kind, start, length):
+        fcntl.fcntl(fd, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0))
+
+    def interrupted(self, name, *arguments):
         """Says "interrupted" if a signal ends the wait: without a handler that
         raises, Python would repeat the call."""
         class Interrupted(Exception):
@@ -351,7 +360,7 @@ class Abilities:
 
         signal.signal(signal.SIGUSR1, on_signal)
         try:
-            return os.open(path, flags)
+            return (getattr(self, name, None) or getattr(os, name))(*arguments)
         except Interrupted:
             return "interrupted"
         finally:
