@@ -142,7 +142,7 @@ bool file_has_changed(int fd, const struct stat *start)
 		now.st_mtim.tv_nsec != start->st_mtim.tv_nsec);
 }
 
-static void unlink_file(fuse_req_t req, struct open_file *file)
+void file_unlink(fuse_req_t req, struct open_file *file)
 {
 	pthread_mutex_t *stripe =
 		inode_stripe(&camfs_of(req)->inodes, file->inode);
@@ -181,17 +181,13 @@ static bool is_mapped(int probe)
 	return true;
 }
 
-void file_release(fuse_req_t req, struct open_file *file)
+static void close_one(struct camfs *fs, struct open_file *file)
 {
-	struct camfs *fs = camfs_of(req);
-	_cleanup_close_ int probe = -1;
-	bool written;
-
-	unlink_file(req, file); /* no rename changes its grant from here on */
-	probe = open_mapping_probe(file);
-	written =
+	_cleanup_close_ int probe = open_mapping_probe(file);
+	bool written =
 		file->grant.checkout &&
 		(file->emptied || file_has_changed(file->use.fd, &file->start));
+
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe)) {
 		mapped_wait(fs->mapped, take_fd(probe), file, written);
@@ -201,6 +197,24 @@ void file_release(fuse_req_t req, struct open_file *file)
 	if (probe >= 0)
 		written |= file_has_changed(probe, &file->start);
 	file_free(fs, file, written);
+}
+
+void file_close(struct camfs *fs, struct open_file *file)
+{
+	struct quota_waiter *next = &file->closing;
+	uid_t uid = file->uid;
+
+	if (!quota_begin(&fs->quota, uid, next))
+		return;
+	do
+		close_one(fs, container_of(next, struct open_file, closing));
+	while ((next = quota_end(&fs->quota, uid)));
+}
+
+void file_release(fuse_req_t req, struct open_file *file)
+{
+	file_unlink(req, file); /* no rename changes its grant from here on */
+	file_close(camfs_of(req), file);
 }
 
 static void free_files(void *unused, struct inode *inode)

@@ -22,6 +22,7 @@
 
 struct open_file {
 	struct inode_use use; /* in inode->uses, under its stripe */
+	struct quota_waiter closing;
 	struct inode *inode;
 	uid_t uid;   /* who opened it */
 	uint64_t id; /* of the inode, which a mapping can outlive */
@@ -54,6 +55,11 @@ bool file_is_current(struct camfs *fs, struct open_file *file);
 
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
+
+/* The same in two steps. Between them the kernel can be told that it is done:
+ * the second may take as long as the share, or wait its turn. */
+void file_unlink(fuse_req_t req, struct open_file *file);
+void file_close(struct camfs *fs, struct open_file *file);
 
 /* The end of a closed one: gives back what it has. */
 void file_free(struct camfs *fs, struct open_file *file, bool written);

@@ -11,9 +11,9 @@
 #include "fs/ctldir.h"
 #include "fs/log.h"
 
-/* Requests nobody waits for that the kernel has under way: closes, above all.
- * If a dozen, as it would by itself, hang with a part of the share, no close
- * anywhere would be told to us any more, and nothing be checked in. */
+/* Requests nobody waits for, closes and reading ahead, that the kernel has
+ * under way. If a dozen, as it would by itself, hang with a part of the share,
+ * no close anywhere would be told to us any more, and nothing be checked in. */
 #define MAX_BACKGROUND 500
 
 struct inode *ops_inode(fuse_req_t req, fuse_ino_t ino)

@@ -275,11 +275,18 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (ctldir_owns(ino))
+	struct camfs *fs = camfs_of(req);
+	struct open_file *file;
+
+	if (ctldir_owns(ino)) {
 		ctldir_release(req, fi);
-	else
-		file_release(req, file_of(fi));
+		fuse_reply_err(req, 0);
+		return;
+	}
+	file = file_of(fi);
+	file_unlink(req, file);
 	fuse_reply_err(req, 0);
+	file_close(fs, file);
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,

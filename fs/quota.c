@@ -8,11 +8,14 @@
 #include "fs/log.h"
 
 #define TELL_EVERY (10 * NSEC_PER_SEC)
+#define CLOSES 50 /* of one user at a time */
 
 struct user {
 	struct hash_node node; /* in quota.users, while he has anything */
 	uid_t uid;
 	size_t has[QUOTA_KINDS];
+	size_t closes;			   /* under way */
+	struct quota_waiter *first, *last; /* closes to come */
 	uint64_t told; /* when the log last said that he has too much */
 };
 
@@ -65,6 +68,17 @@ static struct user *find_or_add(struct quota *q, uid_t uid)
 		return NULL;
 	}
 	return u;
+}
+
+static void drop_unused(struct quota *q, struct user *u)
+{
+	for (int i = 0; i < QUOTA_KINDS; i++)
+		if (u->has[i])
+			return;
+	if (u->closes)
+		return;
+	hash_remove(&q->users, &u->node);
+	free(u);
 }
 
 /* Whether it is time to say so. */
@@ -126,11 +140,7 @@ void quota_give(struct quota *q, enum quota_of kind, uid_t uid)
 	if (!u || u->has[kind] == 0)
 		return;
 	u->has[kind]--;
-	for (int i = 0; i < QUOTA_KINDS; i++)
-		if (u->has[i])
-			return;
-	hash_remove(&q->users, &u->node);
-	free(u);
+	drop_unused(q, u);
 }
 
 bool quota_has_room(struct quota *q, enum quota_of kind, uid_t uid)
@@ -139,4 +149,45 @@ bool quota_has_room(struct quota *q, enum quota_of kind, uid_t uid)
 		return false;
 	quota_give(q, kind, uid);
 	return true;
+}
+
+bool quota_begin(struct quota *q, uid_t uid, struct quota_waiter *waiter)
+{
+	struct user *u;
+
+	LOCK_SCOPE(&q->mutex);
+	u = find_or_add(q, uid);
+	if (!u)
+		return true;
+	if (u->closes < CLOSES) {
+		u->closes++;
+		return true;
+	}
+	waiter->next = NULL;
+	if (u->first)
+		u->last->next = waiter;
+	else
+		u->first = waiter;
+	u->last = waiter;
+	return false;
+}
+
+struct quota_waiter *quota_end(struct quota *q, uid_t uid)
+{
+	struct quota_waiter *next;
+	struct user *u;
+
+	LOCK_SCOPE(&q->mutex);
+	u = find(q, uid);
+	if (!u)
+		return NULL;
+	next = u->first;
+	if (next) {
+		u->first = next->next;
+		return next;
+	}
+	if (u->closes)
+		u->closes--;
+	drop_unused(q, u);
+	return NULL;
 }

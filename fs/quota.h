@@ -11,6 +11,14 @@
  *	quota_give(q, QUOTA_REQUESTS, uid)
  *
  * Root may have all there is.
+ *
+ * A close can't be refused, and may wait, too. What one user, even root, closes
+ * beyond a few at a time is queued for whoever of his is done first:
+ *
+ *	if (quota_begin(q, uid, waiter))
+ *		do
+ *			close it
+ *		while ((waiter = quota_end(q, uid)))
  */
 #ifndef FS_QUOTA_H
 #define FS_QUOTA_H
@@ -25,6 +33,11 @@ enum quota_of {
 	QUOTA_REQUESTS,
 	QUOTA_HANDLES,
 	QUOTA_KINDS
+};
+
+/* The first part of what is queued. */
+struct quota_waiter {
+	struct quota_waiter *next;
 };
 
 struct quota {
@@ -43,5 +56,11 @@ void quota_give(struct quota *q, enum quota_of kind, uid_t uid);
 
 /* Whether quota_take() would do. */
 bool quota_has_room(struct quota *q, enum quota_of kind, uid_t uid);
+
+/* Whether a close may begin; if not, it is queued. */
+bool quota_begin(struct quota *q, uid_t uid, struct quota_waiter *waiter);
+
+/* One is done. Returns the next one, which may begin, or NULL. */
+struct quota_waiter *quota_end(struct quota *q, uid_t uid);
 
 #endif
