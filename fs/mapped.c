@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -24,13 +26,21 @@ struct mapping {
 	uint64_t look; /* when to look again */
 };
 
+/* Of one file system's mappings: another's, which hangs, is not waited for. */
+struct watcher {
+	struct watcher *next; /* in mapped.watchers; fixed */
+	struct mapped *mapped;
+	dev_t dev;
+	pthread_t thread;
+	pthread_cond_t changed;
+	struct mapping *list; /* under mapped.mutex */
+};
+
 struct mapped {
 	struct camfs *fs;
-	pthread_t watcher;
-	pthread_mutex_t mutex; /* a leaf */
-	pthread_cond_t changed;
-	struct mapping *list; /* under mutex */
-	bool closing;	      /* under mutex */
+	pthread_mutex_t mutex;	  /* a leaf */
+	struct watcher *watchers; /* under mutex */
+	bool closing;		  /* under mutex */
 };
 
 bool mapped_is_over(int fd)
@@ -55,10 +65,10 @@ static void finish(struct mapped *m, struct mapping *map)
 
 /* Takes out one whose time to be looked at has come; else says when one's
  * will. */
-static struct mapping *next_due(struct mapped *m, uint64_t *ret_when)
+static struct mapping *next_due(struct watcher *w, uint64_t *ret_when)
 {
 	*ret_when = UINT64_MAX;
-	for (struct mapping **p = &m->list; *p; p = &(*p)->next) {
+	for (struct mapping **p = &w->list; *p; p = &(*p)->next) {
 		struct mapping *map = *p;
 
 		if (map->look <= clock_now()) {
@@ -71,39 +81,40 @@ static struct mapping *next_due(struct mapped *m, uint64_t *ret_when)
 	return NULL;
 }
 
-static void put_back(struct mapped *m, struct mapping *map)
+static void put_back(struct watcher *w, struct mapping *map)
 {
 	map->pause = map->pause < PAUSE_LONGEST / 2 ? map->pause * 2
 						    : PAUSE_LONGEST;
 	map->look = clock_now() + map->pause;
-	map->next = m->list;
-	m->list = map;
+	map->next = w->list;
+	w->list = map;
 }
 
-static void sleep_until(struct mapped *m, uint64_t when)
+static void sleep_until(struct watcher *w, uint64_t when)
 {
 	struct timespec ts = { .tv_sec = (time_t)(when / NSEC_PER_SEC),
 			       .tv_nsec = (long)(when % NSEC_PER_SEC) };
 
 	if (when == UINT64_MAX)
-		pthread_cond_wait(&m->changed, &m->mutex);
+		pthread_cond_wait(&w->changed, &w->mapped->mutex);
 	else
-		pthread_cond_clockwait(&m->changed, &m->mutex, CLOCK_MONOTONIC,
-				       &ts);
+		pthread_cond_clockwait(&w->changed, &w->mapped->mutex,
+				       CLOCK_MONOTONIC, &ts);
 }
 
 static void *watch(void *arg)
 {
-	struct mapped *m = arg;
+	struct watcher *w = arg;
+	struct mapped *m = w->mapped;
 
 	LOCK_SCOPE(&m->mutex);
 	while (!m->closing) {
 		uint64_t when;
-		struct mapping *map = next_due(m, &when);
+		struct mapping *map = next_due(w, &when);
 		bool over;
 
 		if (!map) {
-			sleep_until(m, when);
+			sleep_until(w, when);
 			continue;
 		}
 		pthread_mutex_unlock(&m->mutex);
@@ -112,50 +123,87 @@ static void *watch(void *arg)
 			finish(m, map);
 		pthread_mutex_lock(&m->mutex);
 		if (!over)
-			put_back(m, map);
+			put_back(w, map);
 	}
 	return NULL;
+}
+
+/* Under the mutex: the one for that file system, or NULL. */
+static struct watcher *find_or_start(struct mapped *m, dev_t dev)
+{
+	struct watcher *w = m->watchers;
+
+	while (w && w->dev != dev)
+		w = w->next;
+	if (w || m->closing)
+		return w;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	*w = (struct watcher){ .mapped = m, .dev = dev, .next = m->watchers };
+	pthread_cond_init(&w->changed, NULL);
+	if (pthread_create(&w->thread, NULL, watch, w) != 0) {
+		free(w);
+		return NULL;
+	}
+	m->watchers = w;
+	return w;
+}
+
+/* Without asking it. */
+static dev_t file_system_of(int fd)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0)
+		return 0;
+	return makedev(st.stx_dev_major, st.stx_dev_minor);
+}
+
+static bool hand_over(struct mapped *m, struct mapping *map)
+{
+	struct watcher *w;
+
+	LOCK_SCOPE(&m->mutex);
+	w = find_or_start(m, file_system_of(map->fd));
+	if (!w)
+		return false;
+	map->next = w->list;
+	w->list = map;
+	pthread_cond_signal(&w->changed);
+	return true;
 }
 
 void mapped_wait(struct mapped *m, int fd, struct open_file *file, bool written)
 {
 	struct mapping *map = calloc(1, sizeof(*map));
 
-	if (!map) { /* then it ends early */
-		close(fd);
-		file_free(m->fs, file, written);
+	if (map)
+		*map = (struct mapping){ .fd = fd,
+					 .file = file,
+					 .written = written,
+					 .pause = PAUSE_FIRST,
+					 .look = clock_now() + PAUSE_FIRST };
+	if (map && hand_over(m, map))
 		return;
-	}
-	*map = (struct mapping){ .fd = fd,
-				 .file = file,
-				 .written = written,
-				 .pause = PAUSE_FIRST,
-				 .look = clock_now() + PAUSE_FIRST };
-	LOCK_SCOPE(&m->mutex);
-	map->next = m->list;
-	m->list = map;
-	pthread_cond_signal(&m->changed);
+	free(map); /* then it ends early */
+	close(fd);
+	file_free(m->fs, file, written);
 }
 
 int mapped_open(struct mapped **ret_mapped, struct camfs *fs)
 {
 	struct mapped *m = calloc(1, sizeof(*m));
-	int r;
 
 	if (!m)
 		return -ENOMEM;
 	m->fs = fs;
 	pthread_mutex_init(&m->mutex, NULL);
-	pthread_cond_init(&m->changed, NULL);
-	r = -pthread_create(&m->watcher, NULL, watch, m);
-	if (r < 0) {
-		free(m);
-		return r;
-	}
 	*ret_mapped = m;
 	return 0;
 }
 
+/* Once it is closing, no watcher is added. */
 void mapped_stop(struct mapped *m)
 {
 	bool stopped;
@@ -163,10 +211,26 @@ void mapped_stop(struct mapped *m)
 	pthread_mutex_lock(&m->mutex);
 	stopped = m->closing;
 	m->closing = true;
-	pthread_cond_signal(&m->changed);
+	for (struct watcher *w = m->watchers; w; w = w->next)
+		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&m->mutex);
-	if (!stopped)
-		pthread_join(m->watcher, NULL);
+	for (struct watcher *w = m->watchers; w && !stopped; w = w->next)
+		pthread_join(w->thread, NULL);
+}
+
+static void free_watcher(struct watcher *w)
+{
+	while (w->list) {
+		struct mapping *map = w->list;
+
+		w->list = map->next;
+		close(map->fd);
+		free(map->file->grant.folder);
+		free(map->file);
+		free(map);
+	}
+	pthread_cond_destroy(&w->changed);
+	free(w);
 }
 
 void mapped_free(struct mapped *m)
@@ -174,16 +238,12 @@ void mapped_free(struct mapped *m)
 	if (!m)
 		return;
 	mapped_stop(m);
-	while (m->list) {
-		struct mapping *map = m->list;
+	while (m->watchers) {
+		struct watcher *w = m->watchers;
 
-		m->list = map->next;
-		close(map->fd);
-		free(map->file->grant.folder);
-		free(map->file);
-		free(map);
+		m->watchers = w->next;
+		free_watcher(w);
 	}
-	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->mutex);
 	free(m);
 }

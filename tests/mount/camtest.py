@@ -267,7 +267,7 @@ class Abilities:
         """How a call ended, as errno or 0, and how many seconds it took."""
         start = time.monotonic()
         try:
-            getattr(self, name, None) or getattr(os, name)(*arguments)
+            (getattr(self, name, None) or getattr(os, name))(*arguments)
             number = 0
         except OSError as error:
             number = error.errno
