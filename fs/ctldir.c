@@ -38,6 +38,7 @@ int ctldir_open(struct ctldir **ret_ctldir, struct camfs *fs)
 	if (!c)
 		return -ENOMEM;
 	c->fs = fs;
+	c->last_id = inodes_first_id();
 	pthread_mutex_init(&c->mutex, NULL);
 	*ret_ctldir = c;
 	return 0;
