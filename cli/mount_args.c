@@ -49,6 +49,7 @@ void mount_args_release(struct mount_args *a)
 	free(a->share);
 	free(a->mountpoint);
 	free(a->locks);
+	free(a->on_event);
 	documents_release(&a->options.documents);
 	buffer_release(&a->flags);
 }
@@ -134,6 +135,14 @@ static int set_locks(struct mount_args *a, const char *value)
 	return a->locks ? DONE : out_of_memory();
 }
 
+static int set_on_event(struct mount_args *a, const char *value)
+{
+	free(a->on_event);
+	a->on_event = strdup(value);
+	a->options.on_event = a->on_event;
+	return a->on_event ? DONE : out_of_memory();
+}
+
 static int set_no_passthrough(struct mount_args *a, const char *value)
 {
 	a->options.passthrough = false;
@@ -152,6 +161,7 @@ static const struct mount_option {
 	{ "scratch", true, add_scratch },
 	{ "documents", true, add_documents },
 	{ "admin-group", true, set_admin_group },
+	{ "on-event", true, set_on_event },
 	{ "no-passthrough", false, set_no_passthrough },
 };
 

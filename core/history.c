@@ -107,29 +107,36 @@ static int open_file(struct history *h)
 	return h->fd < 0 ? -errno : 0;
 }
 
-int history_append(struct history *h, const char *event, const char *path,
-		   const struct record *who, const struct record *holder)
+/* Appends it whole or, for lack of room, not at all. */
+static int write_line(struct history *h, const struct buffer *line)
 {
-	_cleanup_buffer_ struct buffer line = {};
+	struct stat st;
 	ssize_t n;
-	int r = format(&line, event, path, who, holder);
+	int r;
 
-	if (r < 0)
-		return r;
 	LOCK_SCOPE(&h->mutex);
 	r = open_file(h);
 	if (r < 0)
 		return r;
-	n = write(h->fd, line.data, line.len);
+	n = write(h->fd, line->data, line->len);
 	if (n < 0)
 		return -errno;
-	if ((size_t)n < line.len) { /* no room: not half a line either */
-		struct stat st;
+	if ((size_t)n == line->len)
+		return 0;
+	if (fstat(h->fd, &st) == 0 && ftruncate(h->fd, st.st_size - n) < 0)
+		return -errno;
+	return -ENOSPC;
+}
 
-		if (fstat(h->fd, &st) == 0 &&
-		    ftruncate(h->fd, st.st_size - n) < 0)
-			return -errno;
-		return -ENOSPC;
-	}
-	return 0;
+int history_append(struct history *h, const char *event, const char *path,
+		   const struct record *who, const struct record *holder)
+{
+	_cleanup_buffer_ struct buffer line = {};
+	int r = format(&line, event, path, who, holder);
+
+	if (r < 0)
+		return r;
+	if (h->on_line)
+		h->on_line(h->on_line_arg, line.data, line.len);
+	return write_line(h, &line);
 }

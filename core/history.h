@@ -39,6 +39,10 @@
 
 struct history {
 	int dirfd; /* `.camlock`; borrowed */
+	/* Told of each line, with its end; set before the first. No mutex is
+	 * held, and it must not keep the caller waiting. May be NULL. */
+	void (*on_line)(void *arg, const char *line, size_t len);
+	void *on_line_arg;
 	pthread_mutex_t mutex;
 	int fd;		    /* under mutex; -1: to be opened */
 	unsigned unchecked; /* under mutex: lines since it was looked at */

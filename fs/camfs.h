@@ -22,6 +22,7 @@
 #define HOST_SIZE 256
 
 struct ctldir;
+struct hook;
 struct mapped;
 struct watcher;
 
@@ -34,6 +35,7 @@ struct camfs {
 	struct checkouts *checkouts;
 	struct users *users;
 	struct history history;
+	struct hook *hook; /* NULL: no command wants to know */
 	struct ctldir *ctldir;
 	struct mapped *mapped;
 	struct watcher *watcher;

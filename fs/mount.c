@@ -19,6 +19,7 @@
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/gate.h"
+#include "fs/hook.h"
 #include "fs/log.h"
 #include "fs/mapped.h"
 #include "fs/mountpoint.h"
@@ -130,6 +131,19 @@ static void init_quota(struct quota *q)
 		quota_init(q, SIZE_MAX, SIZE_MAX);
 }
 
+static int open_hook(struct camfs *fs)
+{
+	int r = fs->options->on_event
+			? hook_open(&fs->hook, fs->options->on_event)
+			: 0;
+
+	if (fs->hook) {
+		fs->history.on_line = hook_tell;
+		fs->history.on_line_arg = fs->hook;
+	}
+	return r;
+}
+
 static int camfs_open(struct camfs *fs, const struct mount_options *o)
 {
 	int r = share_open(&fs->share, o->share, o->locks);
@@ -142,7 +156,9 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 		strcpy(fs->host, "localhost");
 	init_quota(&fs->quota);
 	history_init(&fs->history, fs->share.state_fd);
-	r = inodes_init(&fs->inodes, &fs->share);
+	r = open_hook(fs);
+	if (r == 0)
+		r = inodes_init(&fs->inodes, &fs->share);
 	if (r == 0)
 		r = users_open(&fs->users);
 	if (r == 0)
@@ -173,6 +189,7 @@ static void camfs_close(struct camfs *fs)
 	file_free_all(fs);
 	inodes_release(&fs->inodes);
 	quota_release(&fs->quota);
+	hook_free(fs->hook);
 	history_release(&fs->history);
 	share_close(&fs->share);
 }

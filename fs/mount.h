@@ -19,6 +19,7 @@ struct mount_options {
 	struct documents documents; /* which names are checked out */
 	gid_t admins; /* the group that may break checkouts; -1: only root */
 	double cache_seconds; /* how long names and attributes are believed */
+	const char *on_event; /* a command to run for each event; NULL: none */
 	bool passthrough;     /* let the kernel read and write the files itself,
 				 where it can */
 	bool debug;	      /* print every request */
