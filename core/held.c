@@ -51,36 +51,50 @@ void held_remove(struct registry *r, const char *path)
 	held_free(&h->node);
 }
 
-/* What the request will hold if all goes well. */
-int held_gain(struct request *q, const char *path, const char *text, size_t len)
+static int note(struct request *q, const char *path, char *text)
 {
 	size_t size = strlen(path) + 1;
 	struct held *h = calloc(1, sizeof(*h) + size);
 
-	if (!h || !(h->text = strndup(text, len))) {
-		free(h);
+	if (!h) {
+		free(text);
 		return -ENOMEM;
 	}
+	h->text = text;
 	memcpy(h->path, path, size);
 	h->next = q->gained;
 	q->gained = h;
 	return 0;
 }
 
-/* All went well. */
-void held_keep_gains(struct registry *r, struct request *q)
+int held_gain(struct request *q, const char *path, const char *text, size_t len)
 {
+	char *copy = strndup(text, len);
+
+	return copy ? note(q, path, copy) : -ENOMEM;
+}
+
+int held_lose(struct request *q, const char *path)
+{
+	return note(q, path, NULL);
+}
+
+/* All went well. If memory is short, it is not watched over. */
+void held_do(struct registry *r, struct request *q)
+{
+	for (struct held *h = q->gained; h; h = h->next)
+		held_remove(r, h->path);
 	while (q->gained) {
 		struct held *h = q->gained;
 
 		q->gained = h->next;
-		held_remove(r, h->path);
-		if (hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
-			held_free(&h->node); /* it is not watched over */
+		if (!h->text ||
+		    hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
+			held_free(&h->node);
 	}
 }
 
-void held_drop_gains(struct request *q)
+void held_forget(struct request *q)
 {
 	while (q->gained) {
 		struct held *h = q->gained;

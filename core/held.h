@@ -20,15 +20,17 @@ struct held {
 	struct hash_node node;
 	struct held *next; /* in request.gained */
 	bool lost;	   /* another's record stands there; reported */
-	char *text;
+	char *text;	   /* in request.gained: NULL: to be lost */
 	char path[];
 };
 
-/* What the request will hold if all goes well: then it is kept. */
+/* What the request will hold, or hold no more, if all goes well: what is lost
+ * goes first. At most one text for each path. Return 0 or -ENOMEM. */
 int held_gain(struct request *q, const char *path, const char *text,
 	      size_t len);
-void held_keep_gains(struct registry *r, struct request *q);
-void held_drop_gains(struct request *q);
+int held_lose(struct request *q, const char *path);
+void held_do(struct registry *r, struct request *q);
+void held_forget(struct request *q);
 
 /* The open record's text, or NULL. */
 const char *held_text(struct registry *r, const char *path);

@@ -154,30 +154,27 @@ int request_seize(struct registry *r, struct request *q)
 	return err == 0 ? requests_put_open(r, q) : err;
 }
 
-/* What nobody but its own fields' readers would miss is lost of the record:
- * fields we don't know. */
+/* Of the record the fields we don't know are lost. */
 int request_unseize(struct registry *r, struct request *q)
 {
 	_cleanup_record_ struct record now = {};
 	_cleanup_buffer_ struct buffer text = {};
+	const struct record *was = q->want;
 	int found = requests_find(r, q->path, &now);
-	int err = 0;
+	int err;
 
 	if (found <= 0 || !requests_is_ours(r, &now))
 		return found < 0 ? found : 0; /* somebody has broken it */
-	if (!q->want->user) {
+	q->edited = true;
+	if (!was->user) {
 		store_remove(&r->store, q->path);
-		held_remove(r, q->path);
-	} else {
-		err = record_format(q->want, &text);
-		if (err == 0 && requests_is_ours(r, q->want))
-			err = held_gain(q, q->path, text.data, text.len);
-		else if (err == 0)
-			held_remove(r, q->path);
-		if (err == 0)
-			err = store_put(&r->store, q->path, text.data,
-					text.len);
+		return held_lose(q, q->path);
 	}
-	q->edited = err == 0;
-	return err;
+	err = record_format(was, &text);
+	if (err == 0)
+		err = requests_is_ours(r, was)
+			      ? held_gain(q, q->path, text.data, text.len)
+			      : held_lose(q, q->path);
+	return err < 0 ? err
+		       : store_put(&r->store, q->path, text.data, text.len);
 }

@@ -43,7 +43,8 @@ struct request {
 	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
 	bool done;   /* under registry.mutex */
 	bool edited; /* apply changed the store */
-	struct held *gained; /* for registry.held, if all goes well */
+	struct held *gained; /* for registry.held, or to go from it, if all
+				goes well */
 	int result;
 };
 
