@@ -59,13 +59,16 @@ static int keep(struct registry *r, struct request *q,
 	return err;
 }
 
-/* As requests_judge(); who may do anything is refused nothing. */
+/* As requests_judge(); kept records of whom `over` names are in nobody's way.
+ * An open one is: the mount that has it would only put it back. */
 static int judge(struct registry *r, struct request *q,
 		 struct registry_claim *claim, const struct owner *owner)
 {
 	int outcome = requests_judge(r, q, claim, owner);
 
-	if (outcome != REGISTRY_HELD || !q->force)
+	if (outcome != REGISTRY_HELD || !q->over ||
+	    record_is_open(&q->conflict->holder) ||
+	    (*q->over && strcmp(q->conflict->holder.user, q->over) != 0))
 		return outcome;
 	registry_conflict_release(q->conflict);
 	claim->outcome = REGISTRY_RECORDED;
@@ -154,27 +157,30 @@ int request_seize(struct registry *r, struct request *q)
 	return err == 0 ? requests_put_open(r, q) : err;
 }
 
-/* Of the record the fields we don't know are lost. */
+/* What nobody but its own fields' readers would miss is lost of the record:
+ * fields we don't know. */
 int request_unseize(struct registry *r, struct request *q)
 {
 	_cleanup_record_ struct record now = {};
 	_cleanup_buffer_ struct buffer text = {};
-	const struct record *was = q->want;
 	int found = requests_find(r, q->path, &now);
-	int err;
+	int err = 0;
 
 	if (found <= 0 || !requests_is_ours(r, &now))
 		return found < 0 ? found : 0; /* somebody has broken it */
-	q->edited = true;
-	if (!was->user) {
+	if (!q->want->user) {
 		store_remove(&r->store, q->path);
-		return held_lose(q, q->path);
+		held_remove(r, q->path);
+	} else {
+		err = record_format(q->want, &text);
+		if (err == 0 && requests_is_ours(r, q->want))
+			err = held_gain(q, q->path, text.data, text.len);
+		else if (err == 0)
+			held_remove(r, q->path);
+		if (err == 0)
+			err = store_put(&r->store, q->path, text.data,
+					text.len);
 	}
-	err = record_format(was, &text);
-	if (err == 0)
-		err = requests_is_ours(r, was)
-			      ? held_gain(q, q->path, text.data, text.len)
-			      : held_lose(q, q->path);
-	return err < 0 ? err
-		       : store_put(&r->store, q->path, text.data, text.len);
+	q->edited = err == 0;
+	return err;
 }

@@ -105,15 +105,16 @@ static struct registry_claim *claims_of(const char *const *paths, size_t n)
 }
 
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
-		  const struct record *want, bool force, const struct wait *w,
-		  size_t *ret_new, struct registry_conflict *ret_conflict)
+		  const struct record *want, const char *over,
+		  const struct wait *w, size_t *ret_new,
+		  struct registry_conflict *ret_conflict)
 {
 	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
 	struct request q = { .apply = request_keep,
 			     .claims = claims,
 			     .n_claims = n,
 			     .want = want,
-			     .force = force,
+			     .over = over,
 			     .conflict = ret_conflict,
 			     .durable = true };
 	int err = claims ? leader_submit(r, &q, w) : -ENOMEM;
@@ -234,6 +235,16 @@ static int open_records(struct registry *r)
 	return q.result;
 }
 
+/* Its spare has a name of its own: it is removed without the file lock. */
+static int start_observer(struct registry *r)
+{
+	char tag[32];
+
+	snprintf(tag, sizeof(tag), "tool-%d", (int)getpid());
+	return store_init(&r->store, r->options.locks_dir,
+			  r->options.locks_name, tag);
+}
+
 static int start(struct registry *r, const struct wait *w)
 {
 	_cleanup_free_ char *lock_name = NULL;
@@ -247,8 +258,7 @@ static int start(struct registry *r, const struct wait *w)
 	}
 	err = filelock_init(&r->filelock, r->options.locks_dir, lock_name);
 	if (r->options.observer && err == 0)
-		return store_init(&r->store, r->options.locks_dir,
-				  r->options.locks_name, "");
+		return start_observer(r);
 	if (err == 0)
 		err = filelock_acquire(&r->filelock, w);
 	if (err < 0)

@@ -117,13 +117,16 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n);
 /* Takes the paths on purpose, or none of them: kept records made from `want`
  * (user, host, seat, message), on the disk when this returns, which stay until
  * registry_unkeep() or a break. An open record of ours becomes a kept one. The
- * owner's own kept record gets the new message, if `want` has one. With `force`
- * (an admin without a mount) others' records give way. Outcomes as for
+ * owner's own kept record gets the new message, if `want` has one. Without a
+ * mount, another's kept record gives way if it is of the user `over` (NULL:
+ * none does; REGISTRY_ANYBODY); an open one never does. Outcomes as for
  * registry_checkout(); ret_new, which may be NULL: how many were not kept
  * before. */
+#define REGISTRY_ANYBODY ""
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
-		  const struct record *want, bool force, const struct wait *w,
-		  size_t *ret_new, struct registry_conflict *ret_conflict);
+		  const struct record *want, const char *over,
+		  const struct wait *w, size_t *ret_new,
+		  struct registry_conflict *ret_conflict);
 
 /* Ends the owner's kept checkouts of all the paths, or of none. A file that is
  * open for writing through this mount stays checked out, by an open record.

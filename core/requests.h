@@ -35,16 +35,15 @@ struct request {
 	struct registry_conflict *conflict;
 	struct record *ret_record; /* request_break(); request_seize(): n */
 	const char *only_user;	   /* request_seize() */
-	bool force;		   /* request_keep() */
-	size_t n_new;		   /* request_keep(): set by it */
-	bool durable; /* what it changes is on the disk when it is done */
+	const char *over; /* whose kept records give way; NULL: nobody's */
+	size_t n_new;	  /* request_keep(): set by it */
+	bool durable;	  /* what it changes is on the disk when it is done */
 
 	bool on_heap;
 	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
 	bool done;   /* under registry.mutex */
 	bool edited; /* apply changed the store */
-	struct held *gained; /* for registry.held, or to go from it, if all
-				goes well */
+	struct held *gained; /* for registry.held, if all goes well */
 	int result;
 };
 
