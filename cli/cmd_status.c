@@ -50,6 +50,8 @@ struct status_options {
 
 /* ---- as a table ---- */
 
+#define COLUMN_KIND 4
+
 static const char *kind_of(const struct record_at *at)
 {
 	if (!record_is_open(&at->record))
@@ -71,8 +73,12 @@ static int add_row(struct table *t, const struct record_at *at)
 	int r = 0;
 
 	since[LOCAL_MINUTES] = '\0';
-	for (size_t i = 0; r == 0 && i < t->columns; i++)
+	for (size_t i = 0; r == 0 && i < t->columns; i++) {
 		r = table_add(t, cells[i]);
+		if (r == 0 && i == COLUMN_KIND && at->is_stale &&
+		    text_is_coloured())
+			table_colour(t, COLOUR_YELLOW);
+	}
 	return r;
 }
 

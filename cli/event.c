@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/person.h"
 #include "cli/text.h"
 #include "core/cleanup.h"
 #include "core/escape.h"
+#include "core/history.h"
 #include "core/json.h"
 
 void event_release(struct event *e)
@@ -15,6 +17,7 @@ void event_release(struct event *e)
 	free(e->time);
 	free(e->event);
 	free(e->path);
+	free(e->recovered);
 	record_release(&e->who);
 	record_release(&e->holder);
 }
@@ -30,7 +33,7 @@ static char **field_of(struct event *e, const struct json_member *m)
 		{ "host", &e->who.host },	{ "seat", &e->who.seat },
 		{ "app", &e->who.app },		{ "pid", &e->who.pid },
 		{ "kind", &e->who.kind },	{ "message", &e->who.message },
-		{ "since", &e->who.timestamp },
+		{ "since", &e->who.timestamp }, { "recovered", &e->recovered },
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
@@ -79,80 +82,78 @@ int event_parse(struct event *ret_event, const char *line, size_t len)
 	return 0;
 }
 
-static int append_person(struct buffer *b, const struct record *r)
-{
-	int err = escape_append(b, r->user);
-
-	if (err == 0 && r->host && *r->host)
-		err = buffer_append(b, "@", 1);
-	if (err == 0 && r->host)
-		err = escape_append(b, r->host);
-	return err;
-}
-
-/* The time of day is enough on the day of the event itself. */
-static int append_since(struct buffer *b, const char *since, const char *now)
-{
-	char text[LOCAL_SIZE], today[LOCAL_SIZE];
-	bool is_today;
-
-	if (!local_time(text, since))
-		return 0;
-	is_today = local_time(today, now) && !strncmp(text, today, LOCAL_DAY);
-	text[LOCAL_MINUTES] = '\0';
-	return buffer_printf(b, " since %s",
-			     is_today ? text + LOCAL_DAY + 1 : text);
-}
-
-static int append_quoted(struct buffer *b, const char *before, const char *text,
-			 const char *after)
-{
-	int r = buffer_append_string(b, before);
-
-	if (r == 0)
-		r = escape_append(b, text);
-	return r == 0 ? buffer_append_string(b, after) : r;
-}
-
 /* alice@cam-07 (vim) */
 static int append_who(struct buffer *b, const struct record *who)
 {
 	int r = buffer_append_string(b, "  ");
 
 	if (r == 0)
-		r = append_person(b, who);
+		r = person_append(b, who);
 	if (r == 0 && who->app && *who->app)
-		r = append_quoted(b, " (", who->app, ")");
+		r = person_append_quoted(b, " (", who->app, ")");
 	return r;
+}
+
+/* What the holder has to do with it. */
+static const char *holder_word(const char *event)
+{
+	if (!strcmp(event, HISTORY_BROKEN) || !strcmp(event, HISTORY_STOLEN))
+		return ": taken from ";
+	return strcmp(event, HISTORY_STALE) ? ": held by " : ": changed by ";
 }
 
 /* : held by alice@cam-07 since 15:52, "opened for writing by freecad" */
 static int append_holder(struct buffer *b, const struct event *e)
 {
 	const struct record *holder = &e->holder;
-	int r = buffer_append_string(b, ": held by ");
+	int r = buffer_append_string(b, holder_word(e->event));
 
 	if (r == 0)
-		r = append_person(b, holder);
+		r = person_append(b, holder);
 	if (r == 0)
-		r = append_since(b, holder->timestamp, e->time);
+		r = person_append_since(b, holder->timestamp, e->time);
 	if (r == 0 && holder->message && *holder->message)
-		r = append_quoted(b, ", \"", holder->message, "\"");
+		r = person_append_quoted(b, ", \"", holder->message, "\"");
 	return r;
 }
 
-/* Blanks to the column where paths begin; long names push it on. */
-static int append_event(struct buffer *b, const char *event)
+/* Of what was done on purpose, the purpose. What else has a message is open,
+ * and the message says no more than the program. */
+static int append_purpose(struct buffer *b, const struct event *e)
 {
-	size_t begin = b->len;
-	int r = escape_append(b, event);
+	if (!e->who.message || !*e->who.message)
+		return 0;
+	if (!strcmp(e->event, HISTORY_CHECKOUT) ||
+	    !strcmp(e->event, HISTORY_CHECKIN))
+		return person_append_quoted(b, ": \"", e->who.message, "\"");
+	if (!strcmp(e->event, HISTORY_BROKEN) ||
+	    !strcmp(e->event, HISTORY_STOLEN))
+		return person_append_quoted(b, "; because \"", e->who.message,
+					    "\"");
+	if (!strcmp(e->event, HISTORY_RECOVERED))
+		return person_append_quoted(b, "; put aside as ",
+					    e->who.message, "");
+	return 0;
+}
 
+/* Blanks to the column where paths begin; long names push it on. */
+static int append_event(struct buffer *b, const char *event, bool coloured)
+{
+	bool red = coloured && !strcmp(event, HISTORY_REFUSED);
+	size_t begin;
+	int r = buffer_append_string(b, red ? COLOUR_RED : "");
+
+	begin = b->len;
+	if (r == 0)
+		r = escape_append(b, event);
 	while (r == 0 && b->len < begin + strlen("refused "))
 		r = buffer_append(b, " ", 1);
+	if (r == 0 && red)
+		r = buffer_append_string(b, COLOUR_END);
 	return r == 0 ? buffer_append_string(b, "  ") : r;
 }
 
-int event_format(struct buffer *b, const struct event *e)
+int event_format(struct buffer *b, const struct event *e, bool coloured)
 {
 	char time[LOCAL_SIZE];
 	bool is_time = local_time(time, e->time);
@@ -161,12 +162,17 @@ int event_format(struct buffer *b, const struct event *e)
 	if (r == 0)
 		r = buffer_append_string(b, "  ");
 	if (r == 0)
-		r = append_event(b, e->event);
+		r = append_event(b, e->event, coloured);
 	if (r == 0)
 		r = escape_append(b, e->path ? e->path : "-");
 	if (r == 0 && e->who.user)
 		r = append_who(b, &e->who);
 	if (r == 0 && e->holder.user)
 		r = append_holder(b, e);
+	if (r == 0)
+		r = append_purpose(b, e);
+	if (r == 0 && e->recovered)
+		r = person_append_quoted(b, "; put aside as ", e->recovered,
+					 "");
 	return r;
 }

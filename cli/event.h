@@ -14,14 +14,16 @@ struct event {
 	char *path;
 	struct record who;    /* timestamp: since when he had it */
 	struct record holder; /* user is NULL without one */
+	char *recovered;      /* where content was put aside */
 };
 
 /* Returns 0, -ENOMEM, or -EINVAL if the line is none. */
 int event_parse(struct event *ret_event, const char *line, size_t len);
 void event_release(struct event *e);
 
-/* Appends a line without its end, harmless to a terminal. */
-int event_format(struct buffer *b, const struct event *e);
+/* Appends a line without its end, harmless to a terminal; refusals are red if
+ * it may be `coloured`. */
+int event_format(struct buffer *b, const struct event *e, bool coloured);
 
 #define _cleanup_event_ __attribute__((cleanup(event_release)))
 

@@ -31,7 +31,8 @@ int table_add(struct table *t, const char *cell)
 
 	if (t->n_cells == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 64;
-		char **cells = reallocarray(t->cells, cap, sizeof(*cells));
+		struct cell *cells =
+			reallocarray(t->cells, cap, sizeof(*cells));
 
 		if (!cells)
 			return -ENOMEM;
@@ -40,8 +41,14 @@ int table_add(struct table *t, const char *cell)
 	}
 	if (escape_append(&safe, cell && *cell ? cell : "-") < 0)
 		return -ENOMEM;
-	t->cells[t->n_cells++] = take_ptr(safe.data);
+	t->cells[t->n_cells].text = take_ptr(safe.data);
+	t->cells[t->n_cells++].colour = NULL;
 	return 0;
+}
+
+void table_colour(struct table *t, const char *colour)
+{
+	t->cells[t->n_cells - 1].colour = colour;
 }
 
 static int column_width(const struct table *t, size_t column)
@@ -49,7 +56,7 @@ static int column_width(const struct table *t, size_t column)
 	int widest = 0;
 
 	for (size_t i = column; i < t->n_cells; i += t->columns) {
-		int width = text_width(t->cells[i]);
+		int width = text_width(t->cells[i].text);
 
 		if (width > widest)
 			widest = width;
@@ -65,20 +72,33 @@ void table_print(const struct table *t)
 		widths[c] = column_width(t, c);
 	for (size_t i = 0; i < t->n_cells; i++) {
 		size_t column = i % t->columns;
-		int pad = widths ? widths[column] - text_width(t->cells[i]) : 0;
+		const struct cell *cell = &t->cells[i];
+		int pad = widths ? widths[column] - text_width(cell->text) : 0;
 
+		if (cell->colour)
+			fputs(cell->colour, stdout);
+		fputs(cell->text, stdout);
+		if (cell->colour)
+			fputs(COLOUR_END, stdout);
 		if (column + 1 < t->columns)
-			printf("%s%*s", t->cells[i], pad + 2, "");
+			printf("%*s", pad + 2, "");
 		else
-			printf("%s\n", t->cells[i]);
+			putchar('\n');
 	}
 }
 
 void table_release(struct table *t)
 {
 	for (size_t i = 0; i < t->n_cells; i++)
-		free(t->cells[i]);
+		free(t->cells[i].text);
 	free(t->cells);
+}
+
+bool text_is_coloured(void)
+{
+	const char *unwanted = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && (!unwanted || !*unwanted);
 }
 
 bool local_time(char text[LOCAL_SIZE], const char *timestamp)

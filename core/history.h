@@ -35,6 +35,7 @@
 #define HISTORY_REAPED "reaped"		/* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
 #define HISTORY_LOST "lost"		/* `holder`'s record replaced ours */
+#define HISTORY_STALE "stale"		/* refused: changed since it was read */
 #define HISTORY_DAMAGED "damaged"	/* locks.json was; path: its new name */
 
 struct history {
