@@ -31,6 +31,13 @@ extern const struct command cmd_mount;
 extern const struct command cmd_umount;
 extern const struct command cmd_status;
 extern const struct command cmd_log;
+extern const struct command cmd_watch;
+extern const struct command cmd_why;
+extern const struct command cmd_checkout;
+extern const struct command cmd_checkin;
+extern const struct command cmd_wait;
+extern const struct command cmd_break;
+extern const struct command cmd_recovered;
 
 /* A line on standard error, behind "camlock: ". Control characters in it are
  * escaped, so that a name in it can't forge another line. */

@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bare.h"
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/entries.h"
-#include "core/registry.h"
-
-#define LOCK_WAIT_MS 5000
+#include "core/users.h"
 
 static void cleanup_registry(struct registry **r)
 {
@@ -59,21 +58,6 @@ static int add(struct records *r, struct registry *registry, const char *path,
 	return 0;
 }
 
-static int open_registry(struct registry **ret_registry, int state_dir,
-			 int locks_dir, const char *locks_name)
-{
-	struct registry_options options = {
-		.state_dir = state_dir,
-		.locks_dir = locks_dir,
-		.locks_name = locks_name,
-		.host = "",
-		.observer = true,
-	};
-	struct wait w = wait_for_ms(LOCK_WAIT_MS);
-
-	return registry_open(ret_registry, &options, &w);
-}
-
 /* ---- a bare share ---- */
 
 static int add_snapshot(struct records *r, struct registry *registry)
@@ -90,53 +74,28 @@ static int add_snapshot(struct records *r, struct registry *registry)
 	return err;
 }
 
-static int load_from(struct records *r, int state_dir, int locks_dir,
-		     const char *name, const char *shown)
+static int load_share(struct records *r, const struct place *place,
+		      const char *locks)
 {
-	_cleanup_(cleanup_registry) struct registry *registry = NULL;
-	int err = open_registry(&registry, state_dir, locks_dir, name);
+	_cleanup_bare_ struct bare bare = {};
+	int status = bare_open(&bare, place, locks);
+	int err = status == DONE ? add_snapshot(r, bare.registry) : 0;
 
-	if (err == 0)
-		err = add_snapshot(r, registry);
+	if (status != DONE)
+		return status;
 	if (err == -EBADMSG)
 		return fail(TROUBLE,
 			    "'%s' is damaged: the next mount of the share "
 			    "puts its last good state back",
-			    shown);
+			    bare.shown);
 	if (err < 0)
-		return fail(TROUBLE, "cannot read '%s': %s", shown,
+		return fail(TROUBLE, "cannot read '%s': %s", bare.shown,
 			    reason(err));
-	if (faccessat(locks_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (faccessat(bare.locks_dir, bare.name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		complain("'%s' is not there: nothing was ever checked out, or "
-			 "the mount was told --locks, then status must be, too",
-			 shown);
+			 "the mount was told --locks, then we must be, too",
+			 bare.shown);
 	return DONE;
-}
-
-static int load_elsewhere(struct records *r, int state_dir, const char *locks)
-{
-	const char *slash = strrchr(locks, '/');
-	_cleanup_free_ char *folder =
-		slash ? strndup(locks, (size_t)(slash - locks) + 1)
-		      : strdup(".");
-	_cleanup_close_ int fd = -1;
-
-	if (!folder)
-		return fail(TROUBLE, "out of memory");
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return fail(REFUSED, "cannot open the folder of '%s': %s",
-			    locks, reason(errno));
-	return load_from(r, state_dir, fd, slash ? slash + 1 : locks, locks);
-}
-
-static int load_share(struct records *r, const struct place *place)
-{
-	_cleanup_buffer_ struct buffer shown = {};
-
-	if (buffer_printf(&shown, "%s/.camlock/" LOCKS_NAME, place->root) < 0)
-		return fail(TROUBLE, "out of memory");
-	return load_from(r, place->state, place->files, LOCKS_NAME, shown.data);
 }
 
 /* ---- a mount ---- */
@@ -188,6 +147,22 @@ static int add_entries(struct records *r, struct registry *registry, int fd)
 	return err;
 }
 
+/* NULL if they are not for us to see. */
+static struct registry *open_leases(const struct place *place)
+{
+	struct registry_options options = {
+		.state_dir = place->state,
+		.locks_dir = place->state,
+		.locks_name = LOCKS_NAME,
+		.host = "",
+		.observer = true,
+	};
+	struct wait w = wait_for_ms(LOCK_WAIT_MS);
+	struct registry *registry;
+
+	return registry_open(&registry, &options, &w) < 0 ? NULL : registry;
+}
+
 static int load_mount(struct records *r, const struct place *place)
 {
 	_cleanup_(cleanup_registry) struct registry *registry = NULL;
@@ -196,9 +171,8 @@ static int load_mount(struct records *r, const struct place *place)
 	int err = fd < 0 ? -errno : 0;
 
 	/* the mount reaps at its start only; the leases tell more */
-	if (place->state >= 0 && open_registry(&registry, place->state,
-					       place->state, LOCKS_NAME) < 0)
-		registry = NULL;
+	if (place->state >= 0)
+		registry = open_leases(place);
 	if (err == 0)
 		err = add_entries(r, registry, fd);
 	if (err < 0)
@@ -206,6 +180,46 @@ static int load_mount(struct records *r, const struct place *place)
 			    "cannot read the records of the mount '%s': %s",
 			    place->root, reason(err));
 	return DONE;
+}
+
+static int compare_path(const void *path, const void *at)
+{
+	return strcmp(path, ((const struct record_at *)at)->path);
+}
+
+const struct record_at *records_find(const struct records *r, const char *path)
+{
+	return r->n ? bsearch(path, r->list, r->n, sizeof(*r->list),
+			      compare_path)
+		    : NULL;
+}
+
+/* As mounts name him. */
+static const char *our_name(void)
+{
+	static char name[USER_NAME_SIZE];
+	struct users *users;
+
+	if (!*name && users_open(&users) == 0) {
+		users_name(users, geteuid(), name);
+		users_free(users);
+	}
+	return name;
+}
+
+bool records_is_ours(const struct record_at *at)
+{
+	const struct record *r = &at->record;
+
+	return !strcmp(r->user, our_name()) &&
+	       (!r->host || !strcmp(r->host, bare_host()));
+}
+
+bool records_is_our_kept(const struct record_at *at)
+{
+	struct owner owner = { our_name(), bare_host(), "", NULL };
+
+	return record_owned_by(&at->record, &owner);
 }
 
 int records_load(struct records *ret_records, const struct place *place,
@@ -219,12 +233,8 @@ int records_load(struct records *ret_records, const struct place *place,
 			    "'%s' is a mount, and knows its locks.json: leave "
 			    "--locks away",
 			    place->root);
-	if (place->is_mount)
-		status = load_mount(&r, place);
-	else if (locks)
-		status = load_elsewhere(&r, place->state, locks);
-	else
-		status = load_share(&r, place);
+	status = place->is_mount ? load_mount(&r, place)
+				 : load_share(&r, place, locks);
 	if (status != DONE)
 		return status;
 	*ret_records = r;

@@ -32,6 +32,15 @@ int records_load(struct records *ret_records, const struct place *place,
 		 const char *locks);
 void records_release(struct records *r);
 
+/* The record of exactly that path, or NULL. */
+const struct record_at *records_find(const struct records *r, const char *path);
+
+/* Whether it is of the user who runs us, on this host. */
+bool records_is_ours(const struct record_at *at);
+
+/* Whether it is a kept one that he may check in. */
+bool records_is_our_kept(const struct record_at *at);
+
 #define _cleanup_records_ __attribute__((cleanup(records_release)))
 
 #endif

@@ -51,50 +51,36 @@ void held_remove(struct registry *r, const char *path)
 	held_free(&h->node);
 }
 
-static int note(struct request *q, const char *path, char *text)
+/* What the request will hold if all goes well. */
+int held_gain(struct request *q, const char *path, const char *text, size_t len)
 {
 	size_t size = strlen(path) + 1;
 	struct held *h = calloc(1, sizeof(*h) + size);
 
-	if (!h) {
-		free(text);
+	if (!h || !(h->text = strndup(text, len))) {
+		free(h);
 		return -ENOMEM;
 	}
-	h->text = text;
 	memcpy(h->path, path, size);
 	h->next = q->gained;
 	q->gained = h;
 	return 0;
 }
 
-int held_gain(struct request *q, const char *path, const char *text, size_t len)
+/* All went well. */
+void held_keep_gains(struct registry *r, struct request *q)
 {
-	char *copy = strndup(text, len);
-
-	return copy ? note(q, path, copy) : -ENOMEM;
-}
-
-int held_lose(struct request *q, const char *path)
-{
-	return note(q, path, NULL);
-}
-
-/* All went well. If memory is short, it is not watched over. */
-void held_do(struct registry *r, struct request *q)
-{
-	for (struct held *h = q->gained; h; h = h->next)
-		held_remove(r, h->path);
 	while (q->gained) {
 		struct held *h = q->gained;
 
 		q->gained = h->next;
-		if (!h->text ||
-		    hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
-			held_free(&h->node);
+		held_remove(r, h->path);
+		if (hash_insert(&r->held, &h->node, hash_string(h->path)) < 0)
+			held_free(&h->node); /* it is not watched over */
 	}
 }
 
-void held_forget(struct request *q)
+void held_drop_gains(struct request *q)
 {
 	while (q->gained) {
 		struct held *h = q->gained;

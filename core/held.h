@@ -20,17 +20,15 @@ struct held {
 	struct hash_node node;
 	struct held *next; /* in request.gained */
 	bool lost;	   /* another's record stands there; reported */
-	char *text;	   /* in request.gained: NULL: to be lost */
+	char *text;
 	char path[];
 };
 
-/* What the request will hold, or hold no more, if all goes well: what is lost
- * goes first. At most one text for each path. Return 0 or -ENOMEM. */
+/* What the request will hold if all goes well: then it is kept. */
 int held_gain(struct request *q, const char *path, const char *text,
 	      size_t len);
-int held_lose(struct request *q, const char *path);
-void held_do(struct registry *r, struct request *q);
-void held_forget(struct request *q);
+void held_keep_gains(struct registry *r, struct request *q);
+void held_drop_gains(struct request *q);
 
 /* The open record's text, or NULL. */
 const char *held_text(struct registry *r, const char *path);

@@ -246,24 +246,14 @@ static int list_below(struct registry *r, const char *folder,
 	return err;
 }
 
-/* What is watched over at the one path is so at the other. */
-static int move_held(struct registry *r, struct request *q, const char *path,
-		     const char *to)
-{
-	const char *text = held_text(r, path);
-	int err = text ? held_gain(q, to, text, strlen(text)) : 0;
-
-	return text && err == 0 ? held_lose(q, path) : err;
-}
-
 /* Takes one of the owner's records out; its new path and its text are added to
  * `moved`, each with a NUL behind it. */
 static int take_out(struct registry *r, struct request *q, const char *path,
 		    const char *from, const char *to, struct buffer *moved)
 {
 	_cleanup_record_ struct record rec = {};
-	size_t at = moved->len, len;
 	const char *text;
+	size_t len;
 
 	text = store_find(&r->store, path, &len);
 	if (!text || record_parse(&rec, text, len) < 0 ||
@@ -276,8 +266,9 @@ static int take_out(struct registry *r, struct request *q, const char *path,
 	    buffer_append(moved, "", 1) < 0)
 		return -ENOMEM;
 	store_remove(&r->store, path);
+	held_remove(r, path);
 	q->edited = true;
-	return move_held(r, q, path, moved->data + at);
+	return 0;
 }
 
 static int take_out_below(struct registry *r, struct request *q,
@@ -293,6 +284,18 @@ static int take_out_below(struct registry *r, struct request *q,
 	return err;
 }
 
+static int put_back(struct registry *r, struct request *q, const char *path,
+		    const char *text)
+{
+	_cleanup_record_ struct record rec = {};
+	size_t len = strlen(text);
+	int err = record_parse(&rec, text, len);
+
+	if (err == 0 && requests_is_ours(r, &rec))
+		err = held_gain(q, path, text, len);
+	return err == 0 ? store_put(&r->store, path, text, len) : err;
+}
+
 /* All are taken out before the first is put back: of two folders that change
  * places, one's records may go where the other's are. */
 int request_move(struct registry *r, struct request *q)
@@ -306,7 +309,7 @@ int request_move(struct registry *r, struct request *q)
 		const char *path = moved.data + at;
 		const char *text = path + strlen(path) + 1;
 
-		err = store_put(&r->store, path, text, strlen(text));
+		err = put_back(r, q, path, text);
 		at += strlen(path) + strlen(text) + 2;
 	}
 	return err;
@@ -319,8 +322,9 @@ int request_break(struct registry *r, struct request *q)
 	if (found <= 0)
 		return found < 0 ? found : -ENOENT;
 	store_remove(&r->store, q->path);
+	held_remove(r, q->path);
 	q->edited = true;
-	return held_lose(q, q->path);
+	return 0;
 }
 
 /* Every record of a mount that is gone. */
@@ -410,7 +414,7 @@ void requests_run(struct registry *r, struct request *batch)
 	}
 	for (struct request *q = batch; q; q = q->next) {
 		if (q->result >= 0)
-			held_do(r, q);
-		held_forget(q);
+			held_keep_gains(r, q);
+		held_drop_gains(q);
 	}
 }

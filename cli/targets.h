@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The PATHs of a command that acts on documents: which share they are of, and
+ * what they are called there. Distinct, and in strcmp() order.
+ *
+ * A quoted pattern ('*.nc'), if there is no file of that name, stands for the
+ * files it matches, as it would in the shell.
+ */
+#ifndef CLI_TARGETS_H
+#define CLI_TARGETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/place.h"
+#include "cli/records.h"
+
+struct target {
+	char *path;
+	bool is_folder;
+	bool is_found; /* in a folder, and was not named itself */
+};
+
+struct targets {
+	struct place place; /* of all of them; `below` means nothing */
+	struct target *list;
+	size_t n;
+	size_t cap;
+};
+
+#define TARGETS_NONE                                 \
+	{                                            \
+		.place = {.files = -1, .state = -1 } \
+	}
+
+/* The PATHs as they are named; all must be of one share. Returns DONE, or says
+ * what is wrong and returns an exit status. */
+int targets_find(struct targets *ret_targets, int n, char **paths);
+void targets_release(struct targets *t);
+
+/* Every folder is replaced by the documents below it: regular files whose names
+ * are not scratch names. Shows progress, if there are many. */
+int targets_open_folders(struct targets *t);
+
+/* Every folder is replaced by the records at or below it that are `wanted`.
+ * Whatever else has a record, or not, stays. */
+int targets_pick_records(struct targets *t, const struct records *records,
+			 bool (*wanted)(const struct record_at *at, void *arg),
+			 void *arg);
+
+/* Takes out what has that path. Returns whether it was found in a folder, and
+ * so was. */
+bool targets_drop_found(struct targets *t, const char *path);
+
+/* All paths as an array, borrowed; NULL when memory is short. The caller frees
+ * the array. */
+char **targets_paths(const struct targets *t);
+
+#define _cleanup_targets_ __attribute__((cleanup(targets_release)))
+
+#endif
