@@ -125,29 +125,13 @@ static void outdate(struct store *s)
 	s->signature = nowhere;
 }
 
-/* The signal that tells of somebody who wants to open a file we have a lease
- * on: one that is ignored by default, where SIGIO would kill us. */
-static void choose_signal(int fd)
-{
-	fcntl(fd, F_SETSIG, SIGURG);
-}
-
-static int create_spare(const struct store *s, int *ret_fd)
-{
-	int r = statefile_create(s->dirfd, s->spare_name, s->name, ret_fd);
-
-	if (r == 0)
-		choose_signal(*ret_fd);
-	return r;
-}
-
 /* A new spare, with nothing in it. */
 static int make_spare(struct store *s)
 {
 	drop_spare(s);
 	s->spare_stale = stale_all;
 	s->spare_new = true;
-	return create_spare(s, &s->spare_fd);
+	return statefile_create(s->dirfd, s->spare_name, s->name, &s->spare_fd);
 }
 
 /* Whether the spare is still the file, and holds the text, that we left: who
@@ -162,12 +146,15 @@ static bool spare_is_ours(const struct store *s)
 }
 
 /* A write lease means that nobody else has the file open, and that whoever
- * opens it now waits until we give it back. */
+ * opens it now waits until we give it back. A signal tells us of him: one that
+ * is ignored by default, where SIGIO would kill us. Giving a lease back makes
+ * it SIGIO again (Linux, lease_modify()). */
 static int lease_spare(struct store *s)
 {
 	if (!s->can_lease)
 		return -EINVAL;
-	if (fcntl(s->spare_fd, F_SETLEASE, F_WRLCK) == 0) {
+	if (fcntl(s->spare_fd, F_SETSIG, SIGURG) == 0 &&
+	    fcntl(s->spare_fd, F_SETLEASE, F_WRLCK) == 0) {
 		if (spare_is_ours(s))
 			return 0;
 		fcntl(s->spare_fd, F_SETLEASE, F_UNLCK);
@@ -220,7 +207,6 @@ static void swap_files(struct store *s, bool exchanged)
 			openat(s->dirfd, s->spare_name,
 			       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		s->spare_stale = stale_all;
-		choose_signal(s->spare_fd);
 		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
 			s->spare_signature = signature_of(&st);
 		else

@@ -12,6 +12,7 @@
 
 #include "core/cleanup.h"
 #include "core/json.h"
+#include "core/wait.h"
 #include "tests/unit/check.h"
 
 #define RECORD "{\"user\": \"alice\"}"
@@ -265,6 +266,45 @@ static void a_reader_sees_every_commit_whole(void)
 	done = true;
 	pthread_join(readers[0], NULL);
 	pthread_join(readers[1], NULL);
+	close_store(&s);
+}
+
+/* Opens spares, as a backup does that copies the folder. One that is being
+ * written can't be had at once; without a lease there is nothing to wait for. */
+static atomic_int waits;
+
+static void *open_spares_in_a_loop(void *arg)
+{
+	while (!done) {
+		struct timespec pause = { .tv_nsec = 20000 };
+		int fd = open("locks.json.spare-a",
+			      O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+		if (fd >= 0)
+			close(fd);
+		else if (errno == EWOULDBLOCK)
+			waits++;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void who_opens_a_spare_that_is_being_written_kills_nobody(void)
+{
+	struct store s = load_store("a");
+	uint64_t until = clock_now() + 30 * NSEC_PER_SEC;
+	pthread_t other;
+
+	put_many(&s, 20);
+	done = false;
+	pthread_create(&other, NULL, open_spares_in_a_loop, NULL);
+	while (waits < 3 && s.can_lease && clock_now() < until) {
+		CHECK_NUMBER(put(&s, "p"), 0);
+		CHECK_NUMBER(store_commit(&s, false), 0);
+	}
+	done = true;
+	pthread_join(other, NULL);
+	CHECK(waits >= 3 || !s.can_lease);
 	close_store(&s);
 }
 
@@ -729,6 +769,7 @@ int main(void)
 	TEST(random_edits_reach_the_file_exactly);
 	TEST(the_spare_is_patched_and_exchanged);
 	TEST(a_reader_sees_every_commit_whole);
+	TEST(who_opens_a_spare_that_is_being_written_kills_nobody);
 	TEST(what_a_reader_has_open_is_never_written);
 	TEST(a_copy_is_current_until_the_next_commit);
 	TEST(a_foreign_write_of_the_same_size_is_noticed_at_once);
