@@ -285,7 +285,9 @@ static const char *why_stays(const struct doing *d,
 static int checkin(struct doing *d)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct owner owner = { d->user, bare_host(), "", NULL };
+	struct owner owner = { .user = d->user,
+			       .host = bare_host(),
+			       .seat = "" };
 	int r = registry_unkeep(d->bare.registry,
 				(const char *const *)d->ask->paths, d->ask->n,
 				&owner, &d->wait, &conflict);

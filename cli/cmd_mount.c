@@ -35,6 +35,8 @@ static const char help[] =
 	"repeated\n"
 	"  --admin-group GROUP     its members may break others' checkouts, as "
 	"root may\n"
+	"  --busy-errno ERROR      the answer when a file is in use (EBUSY; "
+	"ETXTBSY to Samba)\n"
 	"  --on-event COMMAND      is run for each event, with its JSON as "
 	"input\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
 	{ "scratch", required_argument, NULL, BY_NAME },
 	{ "documents", required_argument, NULL, BY_NAME },
 	{ "admin-group", required_argument, NULL, BY_NAME },
+	{ "busy-errno", required_argument, NULL, BY_NAME },
 	{ "on-event", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "foreground", no_argument, NULL, 'f' },

@@ -135,6 +135,27 @@ static int set_locks(struct mount_args *a, const char *value)
 	return a->locks ? DONE : out_of_memory();
 }
 
+static int set_busy_errno(struct mount_args *a, const char *value)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} errors[] = { { "EBUSY", EBUSY },   { "ETXTBSY", ETXTBSY },
+		       { "EACCES", EACCES }, { "EAGAIN", EAGAIN },
+		       { "EPERM", EPERM },   { "EROFS", EROFS } };
+
+	for (size_t i = 0; i < LENGTH(errors); i++) {
+		if (strcmp(errors[i].name, value) != 0)
+			continue;
+		a->options.busy_errno = errors[i].number;
+		return DONE;
+	}
+	return fail(USAGE,
+		    "busy-errno: '%s' is none of EBUSY, ETXTBSY, EACCES, "
+		    "EAGAIN, EPERM and EROFS",
+		    value);
+}
+
 static int set_on_event(struct mount_args *a, const char *value)
 {
 	free(a->on_event);
@@ -161,6 +182,7 @@ static const struct mount_option {
 	{ "scratch", true, add_scratch },
 	{ "documents", true, add_documents },
 	{ "admin-group", true, set_admin_group },
+	{ "busy-errno", true, set_busy_errno },
 	{ "on-event", true, set_on_event },
 	{ "no-passthrough", false, set_no_passthrough },
 };

@@ -217,7 +217,9 @@ bool records_is_ours(const struct record_at *at)
 
 bool records_is_our_kept(const struct record_at *at)
 {
-	struct owner owner = { our_name(), bare_host(), "", NULL };
+	struct owner owner = { .user = our_name(),
+			       .host = bare_host(),
+			       .seat = "" };
 
 	return record_owned_by(&at->record, &owner);
 }

@@ -236,8 +236,7 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 		    struct registry_conflict *ret_conflict)
 {
 	struct checkout_claim claim = { .path = path, .tree = tree };
-	struct owner owner = { want->user, want->host, want->seat,
-			       registry_lease(c->registry) };
+	struct owner owner = record_owner(want, registry_lease(c->registry));
 	struct wait grace = other_mount_grace(w);
 	bool recent;
 	int r;

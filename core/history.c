@@ -45,10 +45,11 @@ static int append_person(struct buffer *b, const struct record *r,
 		const char *name;
 		const char *value;
 	} fields[] = {
-		{ "user", r->user }, { "host", r->host },
-		{ "seat", r->seat }, { "app", r->app },
-		{ "pid", r->pid },   { since, r->timestamp },
-		{ "kind", r->kind }, { "message", r->message },
+		{ "user", r->user },	   { "host", r->host },
+		{ "seat", r->seat },	   { "client", r->client },
+		{ "app", r->app },	   { "pid", r->pid },
+		{ since, r->timestamp },   { "kind", r->kind },
+		{ "message", r->message },
 	};
 	int err = 0;
 

@@ -22,6 +22,7 @@ static int format_kept(const struct record *want, struct buffer *text)
 		.kind = kind,
 		.host = want->host,
 		.seat = want->seat,
+		.client = want->client,
 	};
 
 	timestamp_now(now);
@@ -80,8 +81,8 @@ static int judge(struct registry *r, struct request *q,
 int request_keep(struct registry *r, struct request *q)
 {
 	_cleanup_buffer_ struct buffer text = {};
-	struct owner owner = { q->want->user, q->want->host, q->want->seat,
-			       r->lease.id[0] ? r->lease.id : NULL };
+	struct owner owner =
+		record_owner(q->want, r->lease.id[0] ? r->lease.id : NULL);
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)

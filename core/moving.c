@@ -66,8 +66,7 @@ static void move_records(struct checkouts *c, const char *from, const char *to,
 void checkouts_move(struct checkouts *c, const char *from, const char *to,
 		    bool exchange, const struct record *want)
 {
-	struct owner owner = { want->user, want->host, want->seat,
-			       registry_lease(c->registry) };
+	struct owner owner = record_owner(want, registry_lease(c->registry));
 
 	move_records(c, from, to, exchange, &owner);
 	LOCK_SCOPE(&c->mutex);

@@ -19,6 +19,7 @@ static const struct field {
 	{ "kind", offsetof(struct record, kind) },
 	{ "host", offsetof(struct record, host) },
 	{ "seat", offsetof(struct record, seat) },
+	{ "client", offsetof(struct record, client) },
 	{ "lease", offsetof(struct record, lease) },
 	{ "pid", offsetof(struct record, pid) },
 	{ "app", offsetof(struct record, app) },
@@ -192,6 +193,20 @@ static bool same(const char *a, const char *b)
 	return !strcmp(a ? a : "", b ? b : "");
 }
 
+struct owner record_owner(const struct record *r, const char *lease)
+{
+	return (struct owner){ .user = r->user,
+			       .host = r->host,
+			       .seat = r->seat,
+			       .lease = lease,
+			       .client = r->client };
+}
+
+static bool same_client(const struct record *r, const struct owner *o)
+{
+	return r->client && o->client && !strcmp(r->client, o->client);
+}
+
 bool record_owned_by(const struct record *r, const struct owner *o)
 {
 	if (!same(r->user, o->user))
@@ -199,5 +214,6 @@ bool record_owned_by(const struct record *r, const struct owner *o)
 	if (record_is_open(r))
 		return o->lease && same(r->lease, o->lease) &&
 		       same(r->seat, o->seat);
-	return !r->host || (same(r->host, o->host) && same(r->seat, o->seat));
+	return !r->host || (same(r->host, o->host) &&
+			    (same(r->seat, o->seat) || same_client(r, o)));
 }

@@ -36,18 +36,20 @@ struct record {
 	char *message;
 	char *kind;
 	char *host;
-	char *seat;
-	char *lease; /* of the mount that wrote it */
-	char *pid;   /* decimal; means something on that host only */
-	char *app;   /* the program's name, as the kernel knows it */
+	char *seat;   /* "" but behind Samba: which smbd process, "4711-8812" */
+	char *client; /* behind Samba: which machine that smbd serves */
+	char *lease;  /* of the mount that wrote it */
+	char *pid;    /* decimal; means something on that host only */
+	char *app;    /* the program's name, as the kernel knows it */
 };
 
 /* Who wants something. Borrowed strings. */
 struct owner {
 	const char *user;
 	const char *host;
-	const char *seat;  /* "" unless the caller is smbd */
-	const char *lease; /* of the mount asking; NULL without a mount */
+	const char *seat;   /* "" unless the caller is smbd */
+	const char *lease;  /* of the mount asking; NULL without a mount */
+	const char *client; /* that smbd's, or NULL */
 };
 
 /* Somebody holds the path, but who can't be read. No user's name. */
@@ -71,9 +73,13 @@ int record_set_message(const char *text, size_t len, const char *message,
 /* Whether the record is the checkout of one mount, gone when that mount is. */
 bool record_is_open(const struct record *r);
 
+/* The owner that a record of his names. */
+struct owner record_owner(const struct record *r, const char *lease);
+
 /* Whether the owner may go in on the strength of this record: his own kept
- * checkout (of his user and, if the record names a host, that host and seat),
- * or an open one of his through the same mount. */
+ * checkout (of his user and, if the record names a host, that host and seat;
+ * a client that came back with another smbd has the seat it had), or an open
+ * one of his through the same mount. */
 bool record_owned_by(const struct record *r, const struct owner *o);
 
 #define _cleanup_record_ __attribute__((cleanup(record_release)))

@@ -207,8 +207,7 @@ int requests_put_open(struct registry *r, struct request *q)
 
 int request_checkout(struct registry *r, struct request *q)
 {
-	struct owner owner = { q->want->user, q->want->host, q->want->seat,
-			       r->lease.id };
+	struct owner owner = record_owner(q->want, r->lease.id);
 	int outcome = judge_all(r, q, &owner);
 
 	return outcome != 0 ? outcome : requests_put_open(r, q);

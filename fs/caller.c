@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fs/caller.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+/* Who is behind Samba is one person at one machine. */
+static void find_seat(struct caller *c)
+{
+	if (!samba_find(c->fs->samba, &c->process, c->uid, &c->seat)) {
+		c->seat = (struct samba_seat){};
+		return;
+	}
+	c->uid = c->seat.uid;
+	c->record.seat = c->seat.id;
+	c->record.client = *c->seat.client ? c->seat.client : NULL;
+}
 
 void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 {
@@ -14,7 +28,6 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 	c->req = req;
 	c->fs = fs;
 	c->uid = ctx->uid;
-	users_name(fs->users, ctx->uid, c->user);
 	process_of_thread(ctx->pid, &c->process);
 	app = c->process.name;
 	snprintf(c->pid, sizeof(c->pid), "%d", (int)c->process.pid);
@@ -28,6 +41,23 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 		.pid = c->pid,
 		.app = c->process.name,
 	};
+	find_seat(c);
+	users_name(fs->users, c->uid, c->user);
+}
+
+/* Samba has no word for EBUSY and says "access denied"; ETXTBSY it takes for a
+ * sharing violation (source3/lib/errmap_unix.c). NFS-Ganesha has its clients
+ * try again for ever after EBUSY; the kernel's nfsd makes an I/O error of it,
+ * and of ETXTBSY, too. */
+int caller_busy(const struct caller *who)
+{
+	const char *name = who->process.name;
+
+	if (who->fs->options->busy_errno)
+		return -who->fs->options->busy_errno;
+	if (who->seat.id[0] || !strncmp(name, "ganesha", 7))
+		return -ETXTBSY;
+	return strcmp(name, "nfsd") ? -EBUSY : -EACCES;
 }
 
 static bool was_interrupted(void *req)

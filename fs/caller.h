@@ -7,12 +7,14 @@
 
 #include "core/process.h"
 #include "fs/camfs.h"
+#include "fs/samba.h"
 
 struct caller {
 	fuse_req_t req;
 	struct camfs *fs;
-	uid_t uid;
+	uid_t uid;	      /* behind Samba: of the user there */
 	struct record record; /* borrows from what follows */
+	struct samba_seat seat;
 	struct process process;
 	char user[USER_NAME_SIZE];
 	char pid[16];
@@ -21,6 +23,9 @@ struct caller {
 
 /* `verb`: what the record's message says he does, "opened for writing". */
 void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller);
+
+/* The error that tells him a file is in use. */
+int caller_busy(const struct caller *who);
 
 /* How long he may be kept waiting: for the file lock, and not beyond a signal
  * that interrupts the request. */

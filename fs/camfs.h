@@ -24,6 +24,7 @@
 struct ctldir;
 struct hook;
 struct mapped;
+struct samba;
 struct watcher;
 
 struct camfs {
@@ -34,6 +35,7 @@ struct camfs {
 	struct registry *registry;
 	struct checkouts *checkouts;
 	struct users *users;
+	struct samba *samba;
 	struct history history;
 	struct hook *hook; /* NULL: no command wants to know */
 	struct ctldir *ctldir;

@@ -37,7 +37,7 @@ static int refuse(const struct caller *who, const char *path,
 		    holder->message ? holder->message : "");
 	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
 		       holder);
-	return -EBUSY;
+	return caller_busy(who);
 }
 
 static void say_who_holds_lock(struct camfs *fs, const char *path)
@@ -136,8 +136,8 @@ static int check_aliases(const struct caller *who, const struct stat *st,
 {
 	struct camfs *fs = who->fs;
 	_cleanup_snapshot_ struct snapshot *s = NULL;
-	struct owner owner = { who->user, fs->host, who->record.seat,
-			       registry_lease(fs->registry) };
+	struct owner owner =
+		record_owner(&who->record, registry_lease(fs->registry));
 	int r;
 
 	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)

@@ -2,28 +2,21 @@
 #include "fs/hook.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/wait.h"
+#include "fs/command.h"
 #include "fs/log.h"
 
 #define LAST_MS 5000 /* for what is left at the end */
 #define SAID_SIZE 300
-
-extern char **environ;
 
 struct event {
 	struct event *next; /* in hook.queue, oldest first */
@@ -62,62 +55,18 @@ static int make_input(const struct event *e)
 	return fd;
 }
 
-/* Our blocked signals and our ignored SIGPIPE are not for others. */
-static int spawn(const char *command, int in, int said, pid_t *ret_pid)
-{
-	char sh[] = "sh", c[] = "-c";
-	char *argv[] = { sh, c, (char *)command, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	sigset_t none, usual;
-	int r;
+struct event_job {
+	struct hook *hook;
+	uint64_t until;
+};
 
-	sigemptyset(&none);
-	sigemptyset(&usual);
-	sigaddset(&usual, SIGPIPE);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null",
-					 O_WRONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, said, STDERR_FILENO);
-	posix_spawnattr_init(&how);
-	posix_spawnattr_setsigmask(&how, &none);
-	posix_spawnattr_setsigdefault(&how, &usual);
-	posix_spawnattr_setpgroup(&how, 0);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK |
-					       POSIX_SPAWN_SETSIGDEF |
-					       POSIX_SPAWN_SETPGROUP);
-	r = posix_spawn(ret_pid, "/bin/sh", &files, &how, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&how);
-	return -r;
-}
-
-static uint64_t deadline(struct hook *h)
+static uint64_t deadline(void *arg)
 {
-	uint64_t until = clock_now() + HOOK_SECONDS * NSEC_PER_SEC;
+	const struct event_job *job = arg;
+	struct hook *h = job->hook;
 
 	LOCK_SCOPE(&h->mutex);
-	return h->closing && h->closing < until ? h->closing : until;
-}
-
-/* Whether the process ended by itself within its time; looks up now and then,
- * for the time may have become shorter. */
-static bool await(struct hook *h, int pidfd)
-{
-	uint64_t until = deadline(h);
-
-	for (;;) {
-		struct pollfd p = { .fd = pidfd, .events = POLLIN };
-		uint64_t now = clock_now();
-
-		if (pidfd < 0 || poll(&p, 1, 500) > 0)
-			return true;
-		if (deadline(h) < until)
-			until = deadline(h);
-		if (now >= until)
-			return false;
-	}
+	return h->closing && h->closing < job->until ? h->closing : job->until;
 }
 
 /* The first line of what the command had to say. */
@@ -129,16 +78,18 @@ static void read_said(int fd, char said[SAID_SIZE])
 	said[strcspn(said, "\n")] = '\0';
 }
 
-static void tell_failure(const struct hook *h, int status, bool in_time,
-			 int said_fd)
+static void tell_failure(const struct hook *h, int status, int said_fd)
 {
 	char said[SAID_SIZE];
 
 	read_said(said_fd, said);
-	if (!in_time)
+	if (status == -ETIMEDOUT)
 		log_warning("the command for events '%s' was killed: it took "
 			    "too long",
 			    h->command);
+	else if (status < 0)
+		log_warning("cannot run the command for events '%s': %s",
+			    h->command, strerror(-status));
 	else if (WIFSIGNALED(status))
 		log_warning("the command for events '%s' was killed by signal "
 			    "%d: %s",
@@ -149,30 +100,21 @@ static void tell_failure(const struct hook *h, int status, bool in_time,
 			    h->command, WEXITSTATUS(status), said);
 }
 
-static void run(struct hook *h, const struct event *e)
+static void run(struct event_job *job, const struct event *e)
 {
+	const char *argv[] = { "/bin/sh", "-c", job->hook->command, NULL };
 	_cleanup_close_ int in = make_input(e);
 	_cleanup_close_ int said = memfd_create("said", MFD_CLOEXEC);
-	_cleanup_close_ int pidfd = -1;
-	bool in_time;
-	int status;
-	pid_t pid;
-	int r = in < 0 || said < 0 ? -ENOMEM : 0;
+	struct command c = { .argv = argv,
+			     .in = in,
+			     .out = -1,
+			     .err = said,
+			     .deadline = deadline,
+			     .arg = job };
 
-	if (r == 0)
-		r = spawn(h->command, in, said, &pid);
-	if (r < 0) {
-		log_warning("cannot run the command for events '%s': %s",
-			    h->command, strerror(-r));
-		return;
-	}
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	in_time = await(h, pidfd);
-	if (!in_time)
-		kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	tell_failure(h, status, in_time, said);
+	job->until = clock_now() + HOOK_SECONDS * NSEC_PER_SEC;
+	tell_failure(job->hook, in < 0 || said < 0 ? -ENOMEM : command_run(&c),
+		     said);
 }
 
 /* ---- the queue ---- */
@@ -218,11 +160,12 @@ static bool is_late(struct hook *h)
 static void *work(void *arg)
 {
 	struct hook *h = arg;
+	struct event_job job = { .hook = h };
 	struct event *e;
 
 	while ((e = next_event(h))) {
 		if (!is_late(h))
-			run(h, e);
+			run(&job, e);
 		free(e);
 		tell_dropped(h);
 	}

@@ -28,7 +28,7 @@ static const char *or_unknown(const char *s)
 
 /* ---- answers ---- */
 
-static int error_of(enum kept_why why)
+static int error_of(const struct caller *who, enum kept_why why)
 {
 	switch (why) {
 	case KEPT_DONE:
@@ -43,22 +43,24 @@ static int error_of(enum kept_why why)
 	case KEPT_NO_PERMISSION:
 		return -EACCES;
 	default:
-		return -EBUSY;
+		return caller_busy(who);
 	}
 }
 
-static bool refuse(struct kept_answer *a, const char *path, enum kept_why why)
+static bool refuse(const struct caller *who, struct kept_answer *a,
+		   const char *path, enum kept_why why)
 {
 	a->why = why;
-	a->error = error_of(why);
+	a->error = error_of(who, why);
 	if (!a->conflict.path)
 		a->conflict.path = strdup(path);
 	return false;
 }
 
-static bool trouble(struct kept_answer *a, const char *path, int error)
+static bool trouble(const struct caller *who, struct kept_answer *a,
+		    const char *path, int error)
 {
-	refuse(a, path, KEPT_TROUBLE);
+	refuse(who, a, path, KEPT_TROUBLE);
 	a->error = error;
 	return false;
 }
@@ -69,7 +71,7 @@ static bool held(const struct caller *who, struct kept_answer *a,
 {
 	int error = gate_refuse(who, a->conflict.path, &a->conflict);
 
-	refuse(a, a->conflict.path, why);
+	refuse(who, a, a->conflict.path, why);
 	if (why == KEPT_HELD)
 		a->error = error;
 	return false;
@@ -165,10 +167,10 @@ static bool may_keep(const struct caller *who, const char *path,
 	if (why == KEPT_DONE && !gate_is_document(who, path))
 		why = KEPT_NO_DOCUMENT;
 	if (why != KEPT_DONE)
-		return refuse(a, path, why);
+		return refuse(who, a, path, why);
 	a->error = gate_check_links(who, &st, path);
 	if (a->error < 0)
-		refuse(a, path, KEPT_HELD);
+		refuse(who, a, path, KEPT_HELD);
 	return a->error == 0;
 }
 
@@ -208,7 +210,7 @@ static bool keep(const struct caller *who, const char *const *paths, size_t n,
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_HELD);
 	if (r < 0)
-		return trouble(a, paths[0], gate_failed(who, paths[0], r));
+		return trouble(who, a, paths[0], gate_failed(who, paths[0], r));
 	if (n_new || message)
 		note_all(who, HISTORY_CHECKOUT, paths, n, message);
 	return true;
@@ -223,8 +225,7 @@ void kept_checkout(const struct caller *who, const char *const *paths, size_t n,
 
 static struct owner owner_of(const struct caller *who)
 {
-	return (struct owner){ who->user, who->fs->host, who->record.seat,
-			       registry_lease(who->fs->registry) };
+	return record_owner(&who->record, registry_lease(who->fs->registry));
 }
 
 /* Why a record in the way is not ended. */
@@ -244,12 +245,13 @@ void kept_checkin(const struct caller *who, const char *const *paths, size_t n,
 				conflict);
 
 	if (r == REGISTRY_HELD)
-		refuse(ret_answer, conflict->path,
+		refuse(who, ret_answer, conflict->path,
 		       why_not(&conflict->holder, &owner));
 	else if (r == -ENOENT)
-		refuse(ret_answer, conflict->path, KEPT_NOT_OUT);
+		refuse(who, ret_answer, conflict->path, KEPT_NOT_OUT);
 	else if (r < 0)
-		trouble(ret_answer, paths[0], gate_failed(who, paths[0], r));
+		trouble(who, ret_answer, paths[0],
+			gate_failed(who, paths[0], r));
 	else
 		note_all(who, HISTORY_CHECKIN, paths, n, NULL);
 }
@@ -335,7 +337,7 @@ static bool take_over(const struct caller *who, const char *path,
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_NOT_YOURS);
 	if (r < 0)
-		return trouble(a, path, gate_failed(who, path, r));
+		return trouble(who, a, path, gate_failed(who, path, r));
 	others = s.was.user && !record_owned_by(&s.was, &owner);
 	if (others && may_be_writing(who->fs, path, &s))
 		r = fence(who, path, &s.was, a);
@@ -344,12 +346,12 @@ static bool take_over(const struct caller *who, const char *path,
 			  "/" RECOVERED_DIR "': %s; %s keeps it",
 			  path, strerror(-r), s.was.user);
 		checkouts_unseize(checkouts, &s);
-		return trouble(a, path, r);
+		return trouble(who, a, path, r);
 	}
 	if (others)
 		tell(who, event, path, &s.was, reason);
 	else if (!s.was.user)
-		refuse(a, path, KEPT_NOT_OUT); /* which may be all right */
+		refuse(who, a, path, KEPT_NOT_OUT); /* which may be all right */
 	*ret_checkout = s.checkout;
 	checkouts_seized(checkouts, &s);
 	return true;
@@ -361,7 +363,7 @@ static void give_back(const struct caller *who, const char *path,
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	_cleanup_record_ struct record was = {};
-	struct owner nobody = { "", "", "", NULL };
+	struct owner nobody = { .user = "" };
 	struct wait w = caller_wait(who);
 
 	checkouts_give_back(who->fs->checkouts, co, false, false, 0, &was);
@@ -383,7 +385,7 @@ void kept_break(const struct caller *who, const char *const *paths, size_t n,
 		const char *reason, struct kept_answer *ret_answer)
 {
 	if (!kept_is_admin(who)) {
-		refuse(ret_answer, paths[0], KEPT_NOT_ADMIN);
+		refuse(who, ret_answer, paths[0], KEPT_NOT_ADMIN);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -414,7 +416,7 @@ static void steal(const struct caller *who, const char *const *paths, size_t n,
 	struct checkout_claim *taken = calloc(n, sizeof(*taken));
 
 	if (!taken) {
-		trouble(a, paths[0], -ENOMEM);
+		trouble(who, a, paths[0], -ENOMEM);
 		return;
 	}
 	steal_all(who, paths, n, message, own, taken, a);
@@ -427,7 +429,7 @@ void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 		const char *message, bool own, struct kept_answer *ret_answer)
 {
 	if (!own && !kept_is_admin(who))
-		refuse(ret_answer, paths[0], KEPT_NOT_ADMIN);
+		refuse(who, ret_answer, paths[0], KEPT_NOT_ADMIN);
 	else if (may_keep_all(who, paths, n, ret_answer))
 		steal(who, paths, n, message, own, ret_answer);
 }

@@ -23,6 +23,7 @@
 #include "fs/log.h"
 #include "fs/mapped.h"
 #include "fs/mountpoint.h"
+#include "fs/samba.h"
 #include "fs/watch.h"
 
 /* Each open that waits for the file lock, or for another's checkin, keeps a
@@ -162,6 +163,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0)
 		r = users_open(&fs->users);
 	if (r == 0)
+		r = samba_open(&fs->samba);
+	if (r == 0)
 		r = ctldir_open(&fs->ctldir, fs);
 	if (r == 0)
 		r = open_registry(fs);
@@ -185,6 +188,7 @@ static void camfs_close(struct camfs *fs)
 	registry_close(fs->registry);
 	watcher_free(fs->watcher);
 	ctldir_free(fs->ctldir);
+	samba_free(fs->samba);
 	users_free(fs->users);
 	file_free_all(fs);
 	inodes_release(&fs->inodes);

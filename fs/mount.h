@@ -19,6 +19,8 @@ struct mount_options {
 	struct documents documents; /* which names are checked out */
 	gid_t admins; /* the group that may break checkouts; -1: only root */
 	double cache_seconds; /* how long names and attributes are believed */
+	int busy_errno; /* the answer when a file is in use; 0: as fits the
+			   caller */
 	const char *on_event; /* a command to run for each event; NULL: none */
 	bool passthrough;     /* let the kernel read and write the files itself,
 				 where it can */

@@ -110,10 +110,10 @@ static void a_user_who_cannot_be_read_is_somebody(void)
 		_cleanup_record_ struct record r = parse(odd[i]);
 
 		CHECK_STRING(r.user, RECORD_USER_UNKNOWN);
-		CHECK(!record_owned_by(&r,
-				       &(struct owner){ "a", "h", "", NULL }));
-		CHECK(!record_owned_by(&r,
-				       &(struct owner){ "", "h", "", NULL }));
+		CHECK(!record_owned_by(&r, &(struct owner){ "a", "h", "", NULL,
+							    NULL }));
+		CHECK(!record_owned_by(&r, &(struct owner){ "", "h", "", NULL,
+							    NULL }));
 	}
 }
 
@@ -134,24 +134,54 @@ static void a_kept_checkout_is_the_users_host_and_seats(void)
 {
 	struct record r = { .user = (char *)"alice", .host = (char *)"h" };
 
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", "", NULL }));
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", NULL, "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "bob", "h", "", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "Alice", "h", "", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "x", "", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l" }));
+	CHECK(record_owned_by(&r,
+			      &(struct owner){ "alice", "h", "", NULL, NULL }));
+	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", NULL, "l",
+						   NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "bob", "h", "", "l", NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "Alice", "h", "", "l", NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "alice", "x", "", "l", NULL }));
+	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l",
+						    NULL }));
 	r.seat = (char *)"s";
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "", "l" }));
+	CHECK(record_owned_by(&r,
+			      &(struct owner){ "alice", "h", "s", "l", NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "alice", "h", "", "l", NULL }));
+}
+
+/* Behind Samba: another smbd, the same machine. */
+static void a_kept_one_is_the_clients_again(void)
+{
+	struct record r = { .user = (char *)"alice",
+			    .host = (char *)"h",
+			    .seat = (char *)"4711-1",
+			    .client = (char *)"PC-MILL-3" };
+	struct owner back = { "alice", "h", "4712-9", "l", "PC-MILL-3" };
+	struct owner other = { "alice", "h", "4712-9", "l", "PC-MILL-4" };
+	struct owner local = { "alice", "h", "", "l", NULL };
+
+	CHECK(record_owned_by(&r, &back));
+	CHECK(!record_owned_by(&r, &other));
+	CHECK(!record_owned_by(&r, &local));
+	r.kind = (char *)RECORD_KIND_OPEN;
+	r.lease = (char *)"l";
+	CHECK(!record_owned_by(&r, &back));
 }
 
 static void a_record_without_a_host_is_its_users_anywhere(void)
 {
 	struct record r = { .user = (char *)"alice" };
 
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l" }));
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "x", "", NULL }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "bob", "h", "", "l" }));
+	CHECK(record_owned_by(&r,
+			      &(struct owner){ "alice", "h", "s", "l", NULL }));
+	CHECK(record_owned_by(&r,
+			      &(struct owner){ "alice", "x", "", NULL, NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "bob", "h", "", "l", NULL }));
 }
 
 static void an_open_checkout_is_its_mounts(void)
@@ -162,11 +192,16 @@ static void an_open_checkout_is_its_mounts(void)
 			    .seat = (char *)"",
 			    .lease = (char *)"l" };
 
-	CHECK(record_owned_by(&r, &(struct owner){ "alice", "h", "", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "", "m" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "", NULL }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l" }));
-	CHECK(!record_owned_by(&r, &(struct owner){ "bob", "h", "", "l" }));
+	CHECK(record_owned_by(&r,
+			      &(struct owner){ "alice", "h", "", "l", NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "alice", "h", "", "m", NULL }));
+	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "", NULL,
+						    NULL }));
+	CHECK(!record_owned_by(&r, &(struct owner){ "alice", "h", "s", "l",
+						    NULL }));
+	CHECK(!record_owned_by(&r,
+			       &(struct owner){ "bob", "h", "", "l", NULL }));
 }
 
 int main(void)
@@ -179,6 +214,7 @@ int main(void)
 	TEST(a_user_who_cannot_be_read_is_somebody);
 	TEST(only_kind_and_lease_together_make_an_open_checkout);
 	TEST(a_kept_checkout_is_the_users_host_and_seats);
+	TEST(a_kept_one_is_the_clients_again);
 	TEST(a_record_without_a_host_is_its_users_anywhere);
 	TEST(an_open_checkout_is_its_mounts);
 	return tests_done();

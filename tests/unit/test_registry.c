@@ -243,7 +243,7 @@ static void records_follow_their_folder(void)
 {
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
-	struct owner alice = { "alice", "cam-07", "", registry_lease(r) };
+	struct owner alice = { "alice", "cam-07", "", registry_lease(r), NULL };
 
 	CHECK_NUMBER(checkout(r, "jobs/a", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs/sub/b", "alice"), REGISTRY_RECORDED);
@@ -262,7 +262,7 @@ static void records_follow_two_folders_that_change_places(void)
 {
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
-	struct owner alice = { "alice", "cam-07", "", registry_lease(r) };
+	struct owner alice = { "alice", "cam-07", "", registry_lease(r), NULL };
 
 	CHECK_NUMBER(checkout(r, "x/both", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "x/a", "alice"), REGISTRY_RECORDED);
@@ -310,7 +310,7 @@ static void a_check_takes_nothing(void)
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
 	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct owner bob = { "bob", "cam-07", "", registry_lease(r) };
+	struct owner bob = { "bob", "cam-07", "", registry_lease(r), NULL };
 
 	CHECK_NUMBER(registry_check(r, "p", false, &bob, &w, &conflict), 0);
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);

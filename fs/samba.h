@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who is behind an smbd.
+ *
+ * Samba forks one smbd for each client connection. It takes on the user's ids
+ * for what it does, but some things (attributes) it does as root for him. So
+ * an owner behind Samba is the user and that smbd process, his seat; and what
+ * root does there is done by the user who was last seen there.
+ *
+ * Which machine the connection comes from, smbstatus(1) tells (Samba 4.17 and
+ * later; "" if it doesn't). It is asked once for each smbd.
+ */
+#ifndef FS_SAMBA_H
+#define FS_SAMBA_H
+
+#include <stdbool.h>
+
+#include "core/process.h"
+
+#define SAMBA_SEAT_SIZE 40
+#define SAMBA_CLIENT_SIZE 64
+
+struct samba_seat {
+	char id[SAMBA_SEAT_SIZE]; /* "PID-STARTTIME"; "" if it is no smbd */
+	char client[SAMBA_CLIENT_SIZE];
+	uid_t uid; /* on whose behalf */
+};
+
+struct samba;
+
+int samba_open(struct samba **ret_samba);
+void samba_free(struct samba *s); /* NULL-safe */
+
+/* Whether the process is an smbd, and then who is behind what it does as
+ * `uid`. The first time for a process it may take some 100 ms. */
+bool samba_find(struct samba *s, const struct process *process, uid_t uid,
+		struct samba_seat *ret_seat);
+
+#endif
