@@ -345,6 +345,15 @@ static int pick(void *arg, const char *folder)
 	return status;
 }
 
+/* A folder may be gone, and what was checked out in it is not. */
+static bool is_recorded_folder(const struct records *records, const char *path)
+{
+	for (size_t i = 0; i < records->n; i++)
+		if (path_is_below(records->list[i].path, path))
+			return strcmp(records->list[i].path, path) != 0;
+	return false;
+}
+
 int targets_pick_records(struct targets *t, const struct records *records,
 			 bool (*wanted)(const struct record_at *at, void *arg),
 			 void *arg)
@@ -352,5 +361,8 @@ int targets_pick_records(struct targets *t, const struct records *records,
 	struct targets into = {};
 	struct pick p = { &into, records, wanted, arg };
 
+	for (size_t i = 0; i < t->n; i++)
+		t->list[i].is_folder |=
+			is_recorded_folder(records, t->list[i].path);
 	return replace_folders(t, &into, pick, &p);
 }
