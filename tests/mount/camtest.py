@@ -263,6 +263,13 @@ class Abilities:
         finally:
             os.close(fd)
 
+    def camlock(self, *arguments):
+        """A command: its exit status, and all it said."""
+        done = subprocess.run([CAMLOCK, *map(os.fspath, arguments)], check=False, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, errors="surrogateescape")
+        return done.returncode, done.stdout
+
     def timed(self, name, *arguments):
         """How a call ended, as errno or 0, and how many seconds it took."""
         start = time.monotonic()
