@@ -39,6 +39,9 @@ static const char help[] =
 	"ETXTBSY to Samba)\n"
 	"  --on-event COMMAND      is run for each event, with its JSON as "
 	"input\n"
+	"  --stale-save=WHAT       a program saves what another has changed "
+	"since it read\n"
+	"                          it: refuse (the default), warn, or allow\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
 	"  -o OPTION,...           as in fstab: the long options without "
@@ -63,6 +66,7 @@ static const struct option long_options[] = {
 	{ "admin-group", required_argument, NULL, BY_NAME },
 	{ "busy-errno", required_argument, NULL, BY_NAME },
 	{ "on-event", required_argument, NULL, BY_NAME },
+	{ "stale-save", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "debug", no_argument, NULL, 'd' },

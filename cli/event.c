@@ -102,6 +102,13 @@ static const char *holder_word(const char *event)
 	return strcmp(event, HISTORY_STALE) ? ": held by " : ": changed by ";
 }
 
+/* : changed by bob (freecad) at 09:40 since this program read it at 08:55 */
+static bool is_stale(const struct event *e)
+{
+	return e->holder.kind && !strcmp(e->holder.kind, "changed") &&
+	       e->holder.message;
+}
+
 /* : held by alice@cam-07 since 15:52, "opened for writing by freecad" */
 static int append_holder(struct buffer *b, const struct event *e)
 {
@@ -167,7 +174,9 @@ int event_format(struct buffer *b, const struct event *e, bool coloured)
 		r = escape_append(b, e->path ? e->path : "-");
 	if (r == 0 && e->who.user)
 		r = append_who(b, &e->who);
-	if (r == 0 && e->holder.user)
+	if (r == 0 && is_stale(e))
+		r = person_append_quoted(b, ": ", e->holder.message, "");
+	else if (r == 0 && e->holder.user)
 		r = append_holder(b, e);
 	if (r == 0)
 		r = append_purpose(b, e);

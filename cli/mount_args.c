@@ -164,6 +164,21 @@ static int set_on_event(struct mount_args *a, const char *value)
 	return a->on_event ? DONE : out_of_memory();
 }
 
+static int set_stale_save(struct mount_args *a, const char *value)
+{
+	static const char *const words[] = { "refuse", "warn", "allow" };
+
+	for (size_t i = 0; i < LENGTH(words); i++) {
+		if (strcmp(words[i], value) != 0)
+			continue;
+		a->options.stale_save = i;
+		return DONE;
+	}
+	return fail(USAGE,
+		    "stale-save: '%s' is none of 'refuse', 'warn', 'allow'",
+		    value);
+}
+
 static int set_no_passthrough(struct mount_args *a, const char *value)
 {
 	a->options.passthrough = false;
@@ -184,6 +199,7 @@ static const struct mount_option {
 	{ "admin-group", true, set_admin_group },
 	{ "busy-errno", true, set_busy_errno },
 	{ "on-event", true, set_on_event },
+	{ "stale-save", true, set_stale_save },
 	{ "no-passthrough", false, set_no_passthrough },
 };
 

@@ -35,8 +35,9 @@
 #define HISTORY_REAPED "reaped"		/* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
 #define HISTORY_LOST "lost"		/* `holder`'s record replaced ours */
-#define HISTORY_STALE "stale"		/* refused: changed since it was read */
-#define HISTORY_DAMAGED "damaged"	/* locks.json was; path: its new name */
+/* written, though `holder` has changed it since it was read */
+#define HISTORY_STALE "stale"
+#define HISTORY_DAMAGED "damaged" /* locks.json was; path: its new name */
 
 struct history {
 	int dirfd; /* `.camlock`; borrowed */

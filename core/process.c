@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,8 @@
 
 /* Linux allows 65536 groups. */
 #define STATUS_MAX (1 << 20)
+
+#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD in <linux/sched.h> */
 
 /* Reads the beginning of a file of /proc; an empty text if there is none. */
 static void read_proc(pid_t pid, const char *file, char *text, size_t size)
@@ -28,19 +30,60 @@ static void read_proc(pid_t pid, const char *file, char *text, size_t size)
 	text[n > 0 ? n : 0] = '\0';
 }
 
-/* stat is "pid (name) state ppid ...": the name may hold anything, so what is
- * behind it is counted from the last parenthesis. The start time is field 22,
- * the 20th behind the name. */
+/* A number in stat, which is "pid (name) state ppid pgrp ...": the name may
+ * hold anything, so fields, numbered as in proc(5), are counted from the last
+ * parenthesis. */
+static uint64_t stat_field(const char *stat, int number)
+{
+	const char *p = strrchr(stat, ')');
+
+	for (int i = 2; p && i < number; i++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p, NULL, 10) : 0;
+}
+
 uint64_t process_start_time(pid_t pid)
 {
 	char stat[512];
-	const char *p;
 
 	read_proc(pid, "stat", stat, sizeof(stat));
-	p = strrchr(stat, ')');
-	for (int i = 0; p && i < 20; i++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p, NULL, 10) : 0;
+	return stat_field(stat, 22);
+}
+
+int process_place(pid_t pid, struct process_place *ret_place)
+{
+	char stat[512];
+
+	read_proc(pid, "stat", stat, sizeof(stat));
+	if (!*stat || (stat_field(stat, 9) & KERNEL_THREAD))
+		return -ESRCH;
+	*ret_place = (struct process_place){
+		.start = stat_field(stat, 22),
+		.parent = (pid_t)stat_field(stat, 4),
+		.group = (pid_t)stat_field(stat, 5),
+	};
+	return 0;
+}
+
+/* A number in status, whose lines are "Key:\tnumber ...". */
+static long status_field(pid_t pid, const char *key, long none)
+{
+	char status[512];
+	const char *p;
+
+	read_proc(pid, "status", status, sizeof(status));
+	p = strstr(status, key);
+	return p ? strtol(p + strlen(key), NULL, 10) : none;
+}
+
+uid_t process_user(pid_t pid)
+{
+	return (uid_t)status_field(pid, "\nUid:", -1);
+}
+
+bool process_exists(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno == EPERM;
 }
 
 /* Most callers are the first thread of their process. Asking for a pidfd
@@ -54,15 +97,13 @@ static bool is_first_thread(pid_t tid)
 
 static pid_t thread_group(pid_t tid)
 {
-	static const char key[] = "\nTgid:";
-	char status[512];
-	const char *p;
+	return is_first_thread(tid) ? tid
+				    : (pid_t)status_field(tid, "\nTgid:", 0);
+}
 
-	if (is_first_thread(tid))
-		return tid;
-	read_proc(tid, "status", status, sizeof(status));
-	p = strstr(status, key);
-	return p ? (pid_t)strtol(p + strlen(key), NULL, 10) : 0;
+pid_t process_id(pid_t tid)
+{
+	return tid > 0 ? thread_group(tid) : 0;
 }
 
 /* All of /proc/TID/status, which somebody in many groups makes long; on the
@@ -120,7 +161,7 @@ int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups)
 
 int process_of_thread(pid_t tid, struct process *ret_process)
 {
-	pid_t pid = tid > 0 ? thread_group(tid) : 0;
+	pid_t pid = process_id(tid);
 
 	*ret_process = (struct process){ .pid = pid > 0 ? pid : tid };
 	if (pid <= 0)

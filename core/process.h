@@ -8,6 +8,7 @@
 #ifndef CORE_PROCESS_H
 #define CORE_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,7 +28,26 @@ int process_of_thread(pid_t tid, struct process *ret_process);
  * ids are used again. */
 int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups);
 
+/* Only the id of the whole process, or 0. */
+pid_t process_id(pid_t tid);
+
 /* When a process was started, in clock ticks after boot; 0 if it is gone. */
 uint64_t process_start_time(pid_t pid);
+
+/* Where a whole process stands among the others. */
+struct process_place {
+	uint64_t start; /* see process_start_time() */
+	pid_t parent;
+	pid_t group; /* its process group: mostly, one job of a shell */
+};
+
+/* Returns 0; or -ESRCH if it is gone, or a thread of the kernel. */
+int process_place(pid_t pid, struct process_place *ret_place);
+
+/* The user who started it (its real user id); (uid_t)-1 if it is gone. */
+uid_t process_user(pid_t pid);
+
+/* Whether a process of that id is there, this one or a later. */
+bool process_exists(pid_t pid);
 
 #endif

@@ -29,6 +29,8 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 	c->fs = fs;
 	c->uid = ctx->uid;
 	process_of_thread(ctx->pid, &c->process);
+	if (fs->seen)
+		families_find(fs->families, ctx->pid, ctx->uid, &c->family);
 	app = c->process.name;
 	snprintf(c->pid, sizeof(c->pid), "%d", (int)c->process.pid);
 	snprintf(c->message, sizeof(c->message), "%s by %s", verb,

@@ -16,6 +16,7 @@ struct caller {
 	struct record record; /* borrows from what follows */
 	struct samba_seat seat;
 	struct process process;
+	struct family family; /* if stale saves are told */
 	char user[USER_NAME_SIZE];
 	char pid[16];
 	char message[128];

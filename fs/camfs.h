@@ -12,6 +12,7 @@
 #include "core/checkouts.h"
 #include "core/history.h"
 #include "core/registry.h"
+#include "core/seen.h"
 #include "core/users.h"
 #include "fs/fuse.h"
 #include "fs/inode.h"
@@ -36,6 +37,8 @@ struct camfs {
 	struct checkouts *checkouts;
 	struct users *users;
 	struct samba *samba;
+	struct families *families;
+	struct seen *seen; /* NULL: stale saves are allowed */
 	struct history history;
 	struct hook *hook; /* NULL: no command wants to know */
 	struct ctldir *ctldir;

@@ -181,6 +181,13 @@ static bool is_mapped(int probe)
 	return true;
 }
 
+static void look_again(struct camfs *fs, struct open_file *file, int fd,
+		       bool *written)
+{
+	*written |= file_has_changed(fd, &file->start);
+	file->grant.after = stale_save_version(fs, fd);
+}
+
 static void close_one(struct camfs *fs, struct open_file *file)
 {
 	_cleanup_close_ int probe = open_mapping_probe(file);
@@ -188,6 +195,7 @@ static void close_one(struct camfs *fs, struct open_file *file)
 		file->grant.checkout &&
 		(file->emptied || file_has_changed(file->use.fd, &file->start));
 
+	file->grant.after = stale_save_version(fs, file->use.fd);
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe)) {
 		mapped_wait(fs->mapped, take_fd(probe), file, written);
@@ -195,7 +203,7 @@ static void close_one(struct camfs *fs, struct open_file *file)
 	}
 	/* through a mapping that has just ended */
 	if (probe >= 0)
-		written |= file_has_changed(probe, &file->start);
+		look_again(fs, file, probe, &written);
 	file_free(fs, file, written);
 }
 
@@ -217,13 +225,16 @@ void file_release(fuse_req_t req, struct open_file *file)
 	file_close(camfs_of(req), file);
 }
 
-static void free_files(void *unused, struct inode *inode)
+static void free_files(void *arg, struct inode *inode)
 {
+	struct camfs *fs = arg;
+
 	while (inode->uses) {
 		struct open_file *file = file_of_use(inode->uses);
 
 		inode->uses = file->use.next;
 		close(file->use.fd);
+		seen_end(fs->seen, file->grant.write, NULL, false);
 		free(file->grant.folder);
 		free(file);
 	}
@@ -231,7 +242,7 @@ static void free_files(void *unused, struct inode *inode)
 
 void file_free_all(struct camfs *fs)
 {
-	inodes_for_each(&fs->inodes, free_files, NULL);
+	inodes_for_each(&fs->inodes, free_files, fs);
 }
 
 /* ---- while it is open ---- */
@@ -239,6 +250,8 @@ void file_free_all(struct camfs *fs)
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed)
 {
 	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));
+	if (flushed || file->flushed)
+		seen_flushed(fs->seen, file->grant.write, flushed);
 	if (!file->grant.checkout || file->flushed == flushed)
 		return;
 	file->flushed = flushed;
@@ -254,7 +267,7 @@ struct old_grant {
 
 /* Under the stripe. Without memory the handle keeps what it has. */
 static struct old_grant *exchange_grant(struct camfs *fs,
-					struct open_file *file,
+					struct open_file *file, uint64_t name,
 					struct checkout *checkout,
 					const char *folder)
 {
@@ -267,6 +280,8 @@ static struct old_grant *exchange_grant(struct camfs *fs,
 	}
 	old->grant = file->grant;
 	old->flushed = file->flushed;
+	old->grant.write = NULL; /* it stays with the handle */
+	seen_moved(fs->seen, file->grant.write, name);
 	file->grant.checkout = checkout;
 	file->grant.folder = copy;
 	if (checkout)
@@ -279,7 +294,7 @@ static struct old_grant *exchange_grant(struct camfs *fs,
 	return old;
 }
 
-void file_retarget(struct camfs *fs, struct inode *inode,
+void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 		   struct checkout *checkout, const char *folder)
 {
 	struct old_grant *list = NULL;
@@ -290,7 +305,8 @@ void file_retarget(struct camfs *fs, struct inode *inode,
 
 		if (!can_write(file_of_use(u)))
 			continue;
-		old = exchange_grant(fs, file_of_use(u), checkout, folder);
+		old = exchange_grant(fs, file_of_use(u), name, checkout,
+				     folder);
 		if (!old)
 			continue;
 		old->next = list;

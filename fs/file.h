@@ -73,10 +73,10 @@ bool file_has_changed(int fd, const struct stat *start);
 /* It was flushed, or is in use again. */
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed);
 
-/* The inode's name was changed: its handles that can write now have a use of
- * that checkout; or write to a scratch file of that folder; or, both NULL, to
- * a file without a name. */
-void file_retarget(struct camfs *fs, struct inode *inode,
+/* The inode's name was changed, to that of inode_name_hash(): its handles that
+ * can write now have a use of that checkout; or write to a scratch file of that
+ * folder; or, all 0, to a file without a name. */
+void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 		   struct checkout *checkout, const char *folder);
 
 /* Whether another user can write to a file through a handle, whatever name it

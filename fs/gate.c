@@ -23,21 +23,43 @@ static const char *or_unknown(const char *s)
 
 /* The only place where a conflict becomes an error number. */
 static int refuse(const struct caller *who, const char *path,
-		  const struct registry_conflict *conflict)
+		  const struct record *holder, const char *why)
 {
-	const struct record *holder = &conflict->holder;
-	bool same = !strcmp(path, conflict->path);
-
-	log_warning("refused '%s' to %s (%s, pid %s): %s%s%schecked out by %s "
-		    "on %s since %s, \"%s\"",
-		    path, who->user, or_unknown(who->process.name), who->pid,
-		    same ? "" : "'", same ? "" : conflict->path,
-		    same ? "" : "' is ", holder->user, or_unknown(holder->host),
-		    or_unknown(holder->timestamp),
-		    holder->message ? holder->message : "");
+	log_warning("refused '%s' to %s (%s, pid %s): %s", path, who->user,
+		    or_unknown(who->process.name), who->pid, why);
 	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
 		       holder);
 	return caller_busy(who);
+}
+
+static int refuse_held(const struct caller *who, const char *path,
+		       const struct registry_conflict *conflict)
+{
+	_cleanup_buffer_ struct buffer why = {};
+	const struct record *holder = &conflict->holder;
+	bool same = !strcmp(path, conflict->path);
+
+	if (buffer_printf(
+		    &why, "%s%s%schecked out by %s on %s since %s, \"%s\"",
+		    same ? "" : "'", same ? "" : conflict->path,
+		    same ? "" : "' is ", holder->user, or_unknown(holder->host),
+		    or_unknown(holder->timestamp),
+		    holder->message ? holder->message : "") < 0)
+		return refuse(who, path, holder, "checked out");
+	return refuse(who, path, holder, why.data);
+}
+
+/* A document that is checked out by now is to be written. */
+static int begin_write(const struct caller *who,
+		       const struct stale_save_file *file, int flags,
+		       struct seen_write **ret_write)
+{
+	struct stale_save why;
+	int r = stale_save_begin(who, file, stale_save_kind(flags), ret_write,
+				 &why);
+
+	return r == STALE_SAVE ? refuse(who, file->path, &why.changer, why.text)
+			       : r;
 }
 
 static void say_who_holds_lock(struct camfs *fs, const char *path)
@@ -69,7 +91,7 @@ static int verdict(const struct caller *who, const char *path, int r,
 		   const struct registry_conflict *conflict)
 {
 	if (r == CHECKOUTS_REFUSED)
-		return refuse(who, path, conflict);
+		return refuse_held(who, path, conflict);
 	return r < 0 ? failed(who->fs, path, r) : 0;
 }
 
@@ -205,6 +227,21 @@ static int grant_path(const struct caller *who, const char *path,
 	return r;
 }
 
+static int begin_handle(const struct caller *who,
+			const struct stale_save_file *file, int flags,
+			struct grant *grant)
+{
+	int r = 0;
+
+	if (grant->checkout)
+		r = begin_write(who, file, flags, &grant->write);
+	else
+		grant->write = stale_save_begin_scratch(who, file->name);
+	if (r < 0)
+		gate_close(who->fs, grant, false, false);
+	return r;
+}
+
 /* What was taken is a path; meanwhile a folder above it may have moved. */
 static bool is_still_in(struct camfs *fs, const char *path, struct inode *dir,
 			const char *name)
@@ -237,8 +274,16 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		inodes_path_of(&who->fs->inodes, dir, name, &error);
 	int r = path ? grant_path(who, path, NULL, ret_grant) : error;
 
-	if (r < 0 || is_still_in(who->fs, path, dir, name))
+	if (r < 0)
 		return r;
+	if (is_still_in(who->fs, path, dir, name)) {
+		struct stale_save_file file = {
+			inode_name_hash(dir, name), path,
+			stale_save_version_of(who->fs, -1, NULL)
+		};
+
+		return begin_handle(who, &file, O_WRONLY, ret_grant);
+	}
 	gate_close(who->fs, ret_grant, false, false);
 	return -ESTALE;
 }
@@ -261,10 +306,28 @@ static int path_of_inode(struct camfs *fs, struct inode *inode, char **ret_path,
 	return *ret_path ? 1 : error;
 }
 
-int gate_open(const struct caller *who, struct inode *inode,
+/* What it is now that nobody else may write it. */
+static int file_of_inode(struct camfs *fs, struct inode *inode,
+			 const char *path, struct stale_save_file *ret_file)
+{
+	uint64_t name, moment = fs->seen ? seen_moment(fs->seen) : 0;
+	struct stat st = {};
+	int r = fs->seen ? inodes_stat_name(&fs->inodes, inode, &st) : 0;
+
+	if (r == 0)
+		r = inodes_name_hash(&fs->inodes, inode, &name);
+	if (r == 0)
+		*ret_file =
+			(struct stale_save_file){ name, path,
+						  seen_version(&st, moment) };
+	return r;
+}
+
+int gate_open(const struct caller *who, struct inode *inode, int flags,
 	      struct grant *ret_grant)
 {
 	_cleanup_free_ char *path = NULL;
+	struct stale_save_file file;
 	struct stat st;
 	int r = path_of_inode(who->fs, inode, &path, &st);
 
@@ -273,8 +336,11 @@ int gate_open(const struct caller *who, struct inode *inode,
 		return -ESTALE;
 	if (r > 0)
 		r = grant_path(who, path, &st, ret_grant);
-	if (r < 0 || !path || gate_still_leads(who->fs, path, inode))
+	if (r < 0 || !path)
 		return r;
+	if (gate_still_leads(who->fs, path, inode) &&
+	    file_of_inode(who->fs, inode, path, &file) == 0)
+		return begin_handle(who, &file, flags, ret_grant);
 	gate_close(who->fs, ret_grant, false, false);
 	return -ESTALE;
 }
@@ -294,6 +360,9 @@ static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
 void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
 		bool written)
 {
+	seen_end(fs->seen, grant->write,
+		 written && grant->after.exists ? &grant->after : NULL,
+		 grant->mapped);
 	if (grant->checkout)
 		give_back(fs, grant->checkout, flushed, written, grant->pid);
 	if (grant->folder)
@@ -307,7 +376,7 @@ void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
 int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	      struct gate_name *ret_name)
 {
-	struct gate_name n = { .dir = dir, .name = name };
+	struct gate_name n = { .dir = dir, .dirfd = dirfd, .name = name };
 	int error;
 
 	if (share_stat(&fs->share, dirfd, name, &n.st) < 0)
@@ -377,6 +446,29 @@ static size_t claim_names(const struct caller *who, struct gate_name *names,
 	return n_claims;
 }
 
+static struct stale_save_file file_of_name(struct camfs *fs,
+					   const struct gate_name *n)
+{
+	return (struct stale_save_file){
+		inode_name_hash(n->dir, n->name), n->path,
+		stale_save_version_of(fs, n->dirfd, n->name)
+	};
+}
+
+static int begin_writes(const struct caller *who, struct gate_name *names,
+			size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct stale_save_file file = file_of_name(who->fs, &names[i]);
+
+		if (names[i].document && !is_folder(&names[i]))
+			r = begin_write(who, &file, O_WRONLY, &names[i].write);
+	}
+	return r;
+}
+
 int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
@@ -405,16 +497,22 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 				 names[i].name))
 			return -ESTALE;
 	r = check_all_aliases(who, names, n);
-	return r == 0 ? check_all_writers(who, names, n) : r;
+	if (r == 0)
+		r = check_all_writers(who, names, n);
+	return r == 0 ? begin_writes(who, names, n) : r;
 }
 
 void gate_leave(const struct caller *who, struct gate_name *n, int result,
 		bool exists, bool written)
 {
 	struct checkouts *checkouts = who->fs->checkouts;
+	struct seen_version now;
 
 	if (!n->checkout)
 		return;
+	now = stale_save_version_of(who->fs, n->dirfd, n->name);
+	seen_end(who->fs->seen, n->write, result == 0 ? &now : NULL, false);
+	n->write = NULL;
 	if (result == 0 && exists)
 		checkouts_name_exists(checkouts, n->checkout);
 	else if (result == 0)
@@ -445,9 +543,12 @@ int gate_check_name(const struct caller *who, struct gate_name *n)
 	return check_path(who, n->path, &n->st, false);
 }
 
-void gate_made(struct camfs *fs, const struct gate_name *n)
+void gate_made(const struct caller *who, const struct gate_name *n)
 {
-	checkouts_name_made(fs->checkouts, n->path);
+	struct stale_save_file file = file_of_name(who->fs, n);
+
+	stale_save_made(who, file.name, &file.now);
+	checkouts_name_made(who->fs->checkouts, n->path);
 }
 
 int gate_check(const struct caller *who, struct inode *inode)
@@ -495,13 +596,13 @@ int gate_check_writers(const struct caller *who, const struct stat *st,
 					   .message = message,
 					   .host = who->fs->host,
 					   .pid = pid };
-	return refuse(who, path, &conflict);
+	return refuse_held(who, path, &conflict);
 }
 
 int gate_refuse(const struct caller *who, const char *path,
 		const struct registry_conflict *conflict)
 {
-	return refuse(who, path, conflict);
+	return refuse_held(who, path, conflict);
 }
 
 int gate_failed(const struct caller *who, const char *path, int error)

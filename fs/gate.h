@@ -11,7 +11,8 @@
  * Each is told who is asking: caller_get(), once per request.
  *
  * What returns int returns 0 or the -errno to reply: -EBUSY if another owner
- * has it, logged and in the history; -ETIMEDOUT, logged; -EINTR; -ESTALE if
+ * has it, or has changed it unread (fs/stale_save.h), logged and in the
+ * history; -ETIMEDOUT, logged; -EINTR; -ESTALE if
  * the name now leads elsewhere, and then the kernel looks and asks again; or
  * what the registry met.
  */
@@ -20,18 +21,23 @@
 
 #include "fs/caller.h"
 #include "fs/camfs.h"
+#include "fs/stale_save.h"
 
 /* What a handle that can write has. */
 struct grant {
 	struct checkout *checkout; /* of a document */
 	char *folder; /* of a scratch file: the path of its folder */
-	uid_t uid;    /* who opened it */
-	pid_t pid;    /* the whole process */
+	struct seen_write *write;  /* NULL if nobody asks for it */
+	struct seen_version after; /* if it was written: what it is now */
+	bool mapped;		   /* it was, when its handle was released */
+	uid_t uid;		   /* who opened it */
+	pid_t pid;		   /* the whole process */
 };
 
-/* For a handle on a known file, or on a name about to be created. A file that
- * is deleted, but open somewhere, has no name: nothing is granted, or refused. */
-int gate_open(const struct caller *who, struct inode *inode,
+/* For a handle on a known file, with open(2)'s flags, or on a name about to be
+ * created. A file that is deleted, but open somewhere, has no name: nothing is
+ * granted, or refused. */
+int gate_open(const struct caller *who, struct inode *inode, int flags,
 	      struct grant *ret_grant);
 int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		struct grant *ret_grant);
@@ -40,13 +46,15 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 bool gate_still_leads(struct camfs *fs, const char *path, struct inode *inode);
 
 /* Gives it back; `flushed`: it was counted as such; `written`: the document
- * was changed through it, which goes into the history with the last handle. */
+ * was changed through it (and grant->after is set), which goes into the history
+ * with the last handle. */
 void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
 		bool written);
 
 /* A name that is made, removed or moved. */
 struct gate_name {
 	struct inode *dir;
+	int dirfd;
 	const char *name;
 	struct inodes *inodes;
 	struct inode *inode; /* what it leads to, if the kernel knows; kept */
@@ -54,6 +62,7 @@ struct gate_name {
 	char *path;
 	bool document;
 	struct checkout *checkout; /* while it is taken */
+	struct seen_write *write;  /* so long */
 };
 
 int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
@@ -71,7 +80,7 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 /* Whether another has a name, taking nothing. When something was made there,
  * gate_made() ends what waited for that. */
 int gate_check_name(const struct caller *who, struct gate_name *n);
-void gate_made(struct camfs *fs, const struct gate_name *n);
+void gate_made(const struct caller *who, const struct gate_name *n);
 
 /* The same for a file's attributes, which its owner may also change right
  * after he closed it. */

@@ -410,6 +410,22 @@ char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error)
 	return path;
 }
 
+uint64_t inode_name_hash(const struct inode *dir, const char *name)
+{
+	const uint64_t folder[] = { dir->dev, dir->ino, hash_string(name) };
+
+	return hash_bytes(folder, sizeof(folder));
+}
+
+int inodes_name_hash(struct inodes *t, struct inode *inode, uint64_t *ret_hash)
+{
+	LOCK_SCOPE(&t->mutex);
+	if (!inode->parent)
+		return -ESTALE;
+	*ret_hash = inode_name_hash(inode->parent, inode->name);
+	return 0;
+}
+
 /* ---- the share ---- */
 
 /* The handle of a name in a folder, or of the descriptor itself (name ""). */

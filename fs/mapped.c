@@ -58,6 +58,7 @@ static void finish(struct mapped *m, struct mapping *map)
 	struct open_file *file = map->file;
 	bool written = map->written || file_has_changed(map->fd, &file->start);
 
+	file->grant.after = stale_save_version(m->fs, map->fd);
 	close(map->fd);
 	file_free(m->fs, file, written);
 	free(map);
@@ -178,6 +179,7 @@ void mapped_wait(struct mapped *m, int fd, struct open_file *file, bool written)
 {
 	struct mapping *map = calloc(1, sizeof(*map));
 
+	file->grant.mapped = true;
 	if (map)
 		*map = (struct mapping){ .fd = fd,
 					 .file = file,
@@ -225,6 +227,8 @@ static void free_watcher(struct watcher *w)
 
 		w->list = map->next;
 		close(map->fd);
+		seen_end(w->mapped->fs->seen, map->file->grant.write, NULL,
+			 false);
 		free(map->file->grant.folder);
 		free(map->file);
 		free(map);

@@ -162,6 +162,10 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 		r = inodes_init(&fs->inodes, &fs->share);
 	if (r == 0)
 		r = users_open(&fs->users);
+	if (r == 0 && o->stale_save != STALE_SAVES_ALLOWED)
+		r = families_open(&fs->families);
+	if (r == 0 && fs->families)
+		r = seen_open(&fs->seen, process_exists);
 	if (r == 0)
 		r = samba_open(&fs->samba);
 	if (r == 0)
@@ -191,6 +195,8 @@ static void camfs_close(struct camfs *fs)
 	samba_free(fs->samba);
 	users_free(fs->users);
 	file_free_all(fs);
+	seen_free(fs->seen);
+	families_free(fs->families);
 	inodes_release(&fs->inodes);
 	quota_release(&fs->quota);
 	hook_free(fs->hook);

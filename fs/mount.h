@@ -22,9 +22,14 @@ struct mount_options {
 	int busy_errno; /* the answer when a file is in use; 0: as fits the
 			   caller */
 	const char *on_event; /* a command to run for each event; NULL: none */
-	bool passthrough;     /* let the kernel read and write the files itself,
-				 where it can */
-	bool debug;	      /* print every request */
+	enum {
+		STALE_SAVES_REFUSED,
+		STALE_SAVES_WARNED, /* told, and let through */
+		STALE_SAVES_ALLOWED,
+	} stale_save;
+	bool passthrough; /* let the kernel read and write the files itself,
+			     where it can */
+	bool debug;	  /* print every request */
 	const char *mount_flags; /* comma-separated options of mount(8) that
 				    the kernel takes, "ro,noatime"; or NULL */
 

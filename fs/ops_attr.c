@@ -139,8 +139,9 @@ static int pass_gate(fuse_req_t req, struct inode *inode, int valid,
 	if (fi && file_flags_write(file_of(fi)->flags))
 		return 0;
 	caller_get(req, "changed", &who);
-	return valid & FUSE_SET_ATTR_SIZE ? gate_open(&who, inode, ret_grant)
-					  : gate_check(&who, inode);
+	return valid & FUSE_SET_ATTR_SIZE
+		       ? gate_open(&who, inode, O_TRUNC, ret_grant)
+		       : gate_check(&who, inode);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
@@ -148,6 +149,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 {
 	struct camfs *fs = camfs_of(req);
 	_cleanup_close_ int fd = -1;
+	struct seen_version before;
 	struct grant grant = {};
 	struct inode *inode;
 	int r;
@@ -164,8 +166,13 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 	r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
 		r = pass_gate(req, inode, valid, fi, &grant);
+	before = stale_save_version(fs, fd);
 	if (r == 0)
 		r = change(req, fd, attr, valid, fi);
+	if (r == 0 && (valid & FUSE_SET_ATTR_MTIME))
+		stale_save_touched(fs, inode, fd, &before);
+	if (grant.checkout && r == 0)
+		grant.after = stale_save_version(fs, fd);
 	gate_close(fs, &grant, false, r == 0);
 	if (r < 0)
 		fuse_reply_err(req, -r);

@@ -110,10 +110,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		struct caller who;
 
 		caller_get(req, "opened for writing", &who);
-		r = gate_open(&who, inode, &grant);
+		r = gate_open(&who, inode, fi->flags, &grant);
 	}
 	if (r == 0)
 		r = open_file(req, inode, &grant, fi);
+	if (r == 0 && !file_flags_write(fi->flags))
+		stale_save_read(req, inode, file_of(fi)->use.fd);
 	gate_close(camfs_of(req), &grant, false, false); /* if it is left */
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -194,6 +196,8 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		r = gate_create(&who, dir, name, &grant);
 	if (r == 0)
 		r = create_file(req, dir, name, mode, &grant, fi, &entry);
+	if (grant.checkout && r == 0)
+		grant.after = stale_save_version(fs, file_of(fi)->use.fd);
 	gate_close(fs, &grant, false, r == 0); /* if it is left */
 	if (r < 0) {
 		fuse_reply_err(req, -r);

@@ -178,7 +178,7 @@ static void make(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		r = make_node(req, dirfd, name, node);
 	gate_leave(&who, &n, r, true, true);
 	if (r == 0)
-		gate_made(who.fs, &n);
+		gate_made(&who, &n);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -249,7 +249,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	if (r >= 0)
 		r = link_as_caller(req, fd, dirfd, name);
 	if (r == 0)
-		gate_made(fs, &n);
+		gate_made(&who, &n);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -267,7 +267,7 @@ static int unlink_as_caller(fuse_req_t req, int dirfd, const char *name,
 static void forget_name(struct camfs *fs, const struct gate_name *n)
 {
 	if (n->inode && n->st.st_nlink == 1)
-		file_retarget(fs, n->inode, NULL, NULL);
+		file_retarget(fs, n->inode, 0, NULL, NULL);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
@@ -344,8 +344,8 @@ static void follow_name(struct camfs *fs, struct inode *inode,
 		strndup(n->path, slash ? (size_t)(slash - n->path) : 0);
 
 	if (inode)
-		file_retarget(fs, inode, n->checkout,
-			      n->checkout ? NULL : folder);
+		file_retarget(fs, inode, inode_name_hash(n->dir, n->name),
+			      n->checkout, n->checkout ? NULL : folder);
 }
 
 /* What `from` was is now `to`. */

@@ -345,6 +345,24 @@ class Abilities:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
+    def start_child(self):
+        """Forks a child that does what child() asks; returns its number."""
+        ours, theirs = socket.socketpair()
+        if os.fork() == 0:
+            keep_only(theirs.fileno())
+            serve(theirs)
+        theirs.close()
+        self.children = getattr(self, "children", []) + [(ours, ours.makefile("rb"))]
+        return len(self.children) - 1
+
+    def child(self, number, name, *arguments):
+        channel, reader = self.children[number]
+        channel.sendall(pickle.dumps((name, arguments, {})))
+        good, value = pickle.load(reader)
+        if not good:
+            raise value
+        return value
+
     def flock(self, fd, how):
         fcntl.flock(fd, how)
 
@@ -372,6 +390,31 @@ class Abilities:
             return "interrupted"
         finally:
             signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+
+
+def keep_only(fd):
+    os.closerange(3, fd)
+    os.closerange(fd + 1, 65536)
+
+
+def serve(channel):
+    """Does what is asked through a socket until that is closed."""
+    abilities = Abilities()
+    requests = channel.makefile("rb")
+    while True:
+        try:
+            name, arguments, options = pickle.load(requests)
+        except EOFError:
+            os._exit(0)
+        try:
+            function = getattr(abilities, name, None) or getattr(os, name)
+            answer = (True, function(*arguments, **options))
+        except Exception as error:  # pylint: disable=broad-except
+            answer = (False, error)
+        try:
+            channel.sendall(pickle.dumps(answer))
+        except (TypeError, AttributeError, pickle.PicklingError):
+            channel.sendall(pickle.dumps((answer[0], None)))
 
 
 class Answer:
@@ -412,31 +455,14 @@ class Person:
         return f"user {self.user}"
 
     def _live(self, channel, groups, umask):
-        fd = channel.fileno()
-        os.closerange(3, fd)
-        os.closerange(fd + 1, 65536)
+        keep_only(channel.fileno())
         Path("/proc/self/comm").write_text(self.app)
         os.umask(umask)
         os.setgroups(groups)
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        abilities = Abilities()
-        requests = channel.makefile("rb")
-        while True:
-            try:
-                name, arguments, options = pickle.load(requests)
-            except EOFError:
-                os._exit(0)
-            try:
-                function = getattr(abilities, name, None) or getattr(os, name)
-                answer = (True, function(*arguments, **options))
-            except Exception as error:  # pylint: disable=broad-except
-                answer = (False, error)
-            try:
-                channel.sendall(pickle.dumps(answer))
-            except (TypeError, AttributeError, pickle.PicklingError):
-                channel.sendall(pickle.dumps((answer[0], None)))
+        serve(channel)
 
     def start(self, name, *arguments, **options):
         """Asks, and does not wait for the answer."""

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/stale_save.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "core/cleanup.h"
+#include "fs/log.h"
+
+enum stale_save_kind stale_save_kind(int flags)
+{
+	if (flags & O_TRUNC)
+		return STALE_SAVE_REPLACES;
+	if ((flags & O_ACCMODE) == O_RDWR)
+		return STALE_SAVE_REREADS;
+	return flags & O_APPEND ? STALE_SAVE_APPENDS : STALE_SAVE_REPLACES;
+}
+
+struct seen_version stale_save_version_of(struct camfs *fs, int dirfd,
+					  const char *name)
+{
+	uint64_t moment = fs->seen ? seen_moment(fs->seen) : 0;
+	struct stat st;
+	int flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+
+	return seen_version(
+		fs->seen && name && fstatat(dirfd, name, &st, flags) == 0
+			? &st
+			: NULL,
+		moment);
+}
+
+struct seen_version stale_save_version(struct camfs *fs, int fd)
+{
+	return stale_save_version_of(fs, fd, "");
+}
+
+void stale_save_read(fuse_req_t req, struct inode *inode, int fd)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct camfs *fs = camfs_of(req);
+	struct seen_version now;
+	struct family family;
+	uint64_t name;
+
+	if (!fs->seen || inodes_name_hash(&fs->inodes, inode, &name) < 0)
+		return;
+	now = stale_save_version(fs, fd);
+	families_find(fs->families, ctx->pid, ctx->uid, &family);
+	seen_read(fs->seen, &family, name, &now);
+}
+
+/* ---- what a person is told ---- */
+
+/* The time of day is enough on the same day. */
+static void say_time(char *text, size_t size, time_t when)
+{
+	time_t now = time(NULL);
+	struct tm tm, today;
+
+	localtime_r(&when, &tm);
+	localtime_r(&now, &today);
+	strftime(text, size,
+		 tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday
+			 ? "at %H:%M"
+			 : "on %Y-%m-%d at %H:%M",
+		 &tm);
+}
+
+static void explain(const struct caller *who, struct stale_save *why)
+{
+	static char unknown[] = RECORD_USER_UNKNOWN, kind[] = "changed";
+	struct seen_change *c = &why->change;
+	struct timespec when = { .tv_sec = c->when };
+	char read[64], changed[64];
+
+	why->changer = (struct record){ .user = unknown,
+					.kind = kind,
+					.message = why->text };
+	say_time(read, sizeof(read), c->read);
+	if (!c->is_known) {
+		snprintf(why->text, sizeof(why->text),
+			 "changed outside this mount since this program read "
+			 "it %s",
+			 read);
+		return;
+	}
+	say_time(changed, sizeof(changed), c->when);
+	snprintf(why->text, sizeof(why->text),
+		 "changed by %s (%s) %s since this program read it %s", c->user,
+		 *c->app ? c->app : "unknown", changed, read);
+	timestamp_format(&when, why->when);
+	why->changer.user = c->user;
+	why->changer.app = c->app;
+	why->changer.host = who->fs->host;
+	why->changer.timestamp = why->when;
+}
+
+static void warn(const struct caller *who, const char *path,
+		 const struct stale_save *why)
+{
+	log_warning("stale save of '%s' by %s (%s, pid %s): %s", path,
+		    who->user, who->process.name, who->pid, why->text);
+	history_append(&who->fs->history, HISTORY_STALE, path, &who->record,
+		       &why->changer);
+}
+
+/* ---- writes ---- */
+
+static int judge(const struct caller *who, const struct stale_save_file *file,
+		 struct stale_save *ret_why)
+{
+	struct camfs *fs = who->fs;
+
+	if (seen_judge(fs->seen, &who->family, file->name, &file->now,
+		       &ret_why->change) == 0)
+		return 0;
+	explain(who, ret_why);
+	if (fs->options->stale_save == STALE_SAVES_REFUSED)
+		return STALE_SAVE;
+	warn(who, file->path, ret_why);
+	seen_accept(fs->seen, &who->family, file->name, &file->now);
+	return 0;
+}
+
+int stale_save_begin(const struct caller *who,
+		     const struct stale_save_file *file,
+		     enum stale_save_kind kind, struct seen_write **ret_write,
+		     struct stale_save *ret_why)
+{
+	struct seen *seen = who->fs->seen;
+	int r = 0;
+
+	if (!seen)
+		return 0;
+	if (kind == STALE_SAVE_REREADS)
+		seen_read(seen, &who->family, file->name, &file->now);
+	else if (kind == STALE_SAVE_REPLACES)
+		r = judge(who, file, ret_why);
+	if (r == 0)
+		*ret_write = seen_begin(seen, &who->family, file->name,
+					&file->now, who->user,
+					who->process.name);
+	return r;
+}
+
+struct seen_write *stale_save_begin_scratch(const struct caller *who,
+					    uint64_t name)
+{
+	struct seen_version none = {};
+
+	return who->fs->seen ? seen_begin(who->fs->seen, &who->family, name,
+					  &none, who->user, who->process.name)
+			     : NULL;
+}
+
+void stale_save_made(const struct caller *who, uint64_t name,
+		     const struct seen_version *now)
+{
+	struct seen_write *write = stale_save_begin_scratch(who, name);
+
+	seen_end(who->fs->seen, write, now, false);
+}
+
+void stale_save_touched(struct camfs *fs, struct inode *inode, int fd,
+			const struct seen_version *before)
+{
+	struct seen_version now = stale_save_version(fs, fd);
+	uint64_t name;
+
+	if (!fs->seen || now.size != before->size)
+		return;
+	if (inodes_name_hash(&fs->inodes, inode, &name) == 0)
+		seen_touched(fs->seen, name, before, &now);
+}
