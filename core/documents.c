@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/documents.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/cleanup.h"
 
@@ -87,6 +89,27 @@ static bool is_beside(const char *name,
 	return false;
 }
 
+/* Their backups have the document's name with a number behind it. */
+static bool numbers_backups(const char *program)
+{
+	return !strncasecmp(program, "freecad", strlen("freecad")) ||
+	       !strcmp(program, "blender");
+}
+
+static bool is_numbered(const char *name,
+			bool (*exists)(void *arg, const char *name), void *arg)
+{
+	size_t len = strlen(name), stem = len;
+	_cleanup_free_ char *document = NULL;
+
+	while (stem > 0 && isdigit((unsigned char)name[stem - 1]))
+		stem--;
+	if (stem == len || stem == 0)
+		return false;
+	document = strndup(name, stem);
+	return document && exists(arg, document);
+}
+
 static bool is_in_scratch_folder(const char *path, const char *name)
 {
 	const char *part = path;
@@ -137,7 +160,8 @@ bool documents_include(const struct documents *d, const char *path,
 	if (d->n_only)
 		return is_listed(d->only, d->n_only, path, name);
 	return !is_built_in(path, name, program) &&
-	       !is_beside(name, exists, arg);
+	       !is_beside(name, exists, arg) &&
+	       !(numbers_backups(program) && is_numbered(name, exists, arg));
 }
 
 bool documents_stay_aside(const char *path)

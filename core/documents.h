@@ -6,8 +6,8 @@
  * The built-in list is what CAM programs, editors and the system's tools were
  * seen to use. Names that look like a document's, too, count as scratch only
  * beside the document they belong to (`T-journal` beside `T`), or only for the
- * program that makes them (`sedAbC123`, for sed). When in doubt it is a
- * document: a checkout too many does no harm.
+ * program that makes them (`sedAbC123`, for sed; `T1` beside `T`, for FreeCAD).
+ * When in doubt it is a document: a checkout too many does no harm.
  *
  * Patterns are fnmatch(3)'s: one without a slash is for the name, one with a
  * slash for the path from the share.

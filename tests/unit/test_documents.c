@@ -107,6 +107,15 @@ static void some_are_scratch_only_to_their_program(void)
 	CHECK(include(&none, "sedAbC123", "sedan"));
 	CHECK(include(&none, "sedAbC1234", "sed"));
 	CHECK(include(&none, "part.nc", "sed"));
+	/* backups with a number, beside their document */
+	CHECK(!include(&none, "jobs/part.nc1", "freecad"));
+	CHECK(!include(&none, "jobs/part.nc12", "FreeCAD"));
+	CHECK(!include(&none, "part.nc1", "freecadcmd"));
+	CHECK(!include(&none, "part.nc1", "blender"));
+	CHECK(include(&none, "part.nc1", "vim"));
+	CHECK(include(&none, "other.nc1", "freecad"));
+	CHECK(include(&none, "part.nc", "freecad"));
+	CHECK(include(&none, "12", "freecad"));
 }
 
 static void patterns_add_scratch_names(void)
