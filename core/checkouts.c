@@ -15,8 +15,6 @@
  * its handles are flushed; this is how long we look again. */
 #define OTHER_MOUNT_GRACE_MS CHECKOUTS_GRACE_MS
 #define OTHER_MOUNT_PAUSE (4 * NSEC_PER_MSEC)
-#define WAKE_MS 20 /* to see an interruption */
-#define UNSEIZE_WAIT_MS 5000
 
 /* ---- whose they are ---- */
 
@@ -27,12 +25,6 @@ char *checkouts_path(struct checkouts *c, const struct checkout *co)
 }
 
 /* ---- taking ---- */
-
-static int wait_for_change(struct checkouts *c, const struct wait *w)
-{
-	taken_wait(c, &c->changed, clock_now() + WAKE_MS * NSEC_PER_MSEC);
-	return wait_check(w);
-}
 
 static int refuse(const struct checkout *co,
 		  struct registry_conflict *ret_conflict)
@@ -87,7 +79,7 @@ static int settle(struct checkouts *c, const struct checkout_claim *claims,
 		if (!co->busy && !co->tree &&
 		    (!is_leaving(co) || clock_now() >= until))
 			return refuse(co, ret_conflict);
-		r = wait_for_change(c, w);
+		r = taken_await_change(c, w);
 		if (r < 0)
 			return r;
 		i = 0;
@@ -279,106 +271,6 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 	while (r == REGISTRY_HELD &&
 	       is_worth_another_look(ret_conflict, &grace));
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
-}
-
-/* Under the mutex: waits while somebody asks the registry about a path, or
- * moves a folder above it. */
-static int settle_busy(struct checkouts *c, const char *path,
-		       const struct wait *w)
-{
-	for (;;) {
-		struct checkout *co = taken_find(c, path);
-		int r;
-
-		if (!(co && co->busy) && !taken_find_above(c, path))
-			return 0;
-		r = wait_for_change(c, w);
-		if (r < 0)
-			return r;
-	}
-}
-
-/* Under the mutex: a checkout of ours, busy, in the place of any other. */
-static int supplant(struct checkouts *c, const char *path,
-		    const struct record *want, struct checkout **ret_old,
-		    struct checkout **ret_new)
-{
-	struct checkout_claim claim = { .path = path };
-	struct checkout *old = taken_find(c, path);
-
-	if (old)
-		taken_fence(c, old);
-	*ret_new = taken_add(c, &claim, want);
-	if (*ret_new)
-		(*ret_new)->brief = true;
-	if (!*ret_new && old)
-		taken_unfence(c, old);
-	else
-		*ret_old = old;
-	return *ret_new ? 0 : -ENOMEM;
-}
-
-/* Under the mutex: nothing came of it. What has no use any more ends now. */
-static void restore(struct checkouts *c, struct seizure *s)
-{
-	struct checkout *old = s->old;
-
-	taken_remove(c, s->checkout);
-	record_release(&s->was);
-	if (!old)
-		return;
-	taken_unfence(c, old);
-	if (--old->uses == 0)
-		ending_now(c, old);
-}
-
-int checkouts_seize(struct checkouts *c, const char *path,
-		    const struct record *want, const char *only_user,
-		    const struct wait *w, struct seizure *ret_seizure,
-		    struct registry_conflict *ret_conflict)
-{
-	struct seizure s = {};
-	int r;
-
-	LOCK_SCOPE(&c->mutex);
-	r = settle_busy(c, path, w);
-	if (r == 0)
-		r = supplant(c, path, want, &s.old, &s.checkout);
-	if (r < 0)
-		return r;
-	if (s.old)
-		s.old->uses++; /* ours, until it is decided */
-	pthread_mutex_unlock(&c->mutex);
-	r = registry_seize(c->registry, &path, 1, want, only_user, w, &s.was,
-			   ret_conflict);
-	pthread_mutex_lock(&c->mutex);
-	if (r != 0) {
-		restore(c, &s);
-		return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
-	}
-	s.in_use = s.old && s.old->uses > 1;
-	*ret_seizure = s;
-	return 0;
-}
-
-void checkouts_seized(struct checkouts *c, struct seizure *s)
-{
-	LOCK_SCOPE(&c->mutex);
-	if (s->old && --s->old->uses == 0)
-		taken_free_fenced(s->old);
-	s->checkout->busy = false;
-	pthread_cond_broadcast(&c->changed);
-	record_release(&s->was);
-}
-
-void checkouts_unseize(struct checkouts *c, struct seizure *s)
-{
-	struct wait w = wait_for_ms(UNSEIZE_WAIT_MS);
-
-	/* if it fails, the next checkin of ours ends it: not his, nor ours */
-	registry_unseize(c->registry, s->checkout->path, &s->was, &w);
-	LOCK_SCOPE(&c->mutex);
-	restore(c, s);
 }
 
 /* ---- while it lasts, and after ---- */

@@ -95,13 +95,22 @@ int registry_break(struct registry *r, const char *path, const struct wait *w,
 	return 0;
 }
 
-static struct registry_claim *claims_of(const char *const *paths, size_t n)
+/* A request about paths, all of them or none. */
+static int submit_paths(struct registry *r, struct request *q,
+			const char *const *paths, size_t n,
+			const struct wait *w)
 {
-	struct registry_claim *claims = calloc(n ? n : 1, sizeof(*claims));
+	_cleanup_free_ struct registry_claim *claims =
+		calloc(n ? n : 1, sizeof(*claims));
 
-	for (size_t i = 0; claims && i < n; i++)
+	if (!claims)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
 		claims[i].path = paths[i];
-	return claims;
+	q->claims = claims;
+	q->n_claims = n;
+	q->durable = true;
+	return leader_submit(r, q, w);
 }
 
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
@@ -109,15 +118,11 @@ int registry_keep(struct registry *r, const char *const *paths, size_t n,
 		  const struct wait *w, size_t *ret_new,
 		  struct registry_conflict *ret_conflict)
 {
-	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
 	struct request q = { .apply = request_keep,
-			     .claims = claims,
-			     .n_claims = n,
 			     .want = want,
 			     .over = over,
-			     .conflict = ret_conflict,
-			     .durable = true };
-	int err = claims ? leader_submit(r, &q, w) : -ENOMEM;
+			     .conflict = ret_conflict };
+	int err = submit_paths(r, &q, paths, n, w);
 
 	if (err == 0 && ret_new)
 		*ret_new = q.n_new;
@@ -128,15 +133,11 @@ int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
 		    const struct owner *owner, const struct wait *w,
 		    struct registry_conflict *ret_conflict)
 {
-	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
 	struct request q = { .apply = request_unkeep,
-			     .claims = claims,
-			     .n_claims = n,
 			     .owner = owner,
-			     .conflict = ret_conflict,
-			     .durable = true };
+			     .conflict = ret_conflict };
 
-	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+	return submit_paths(r, &q, paths, n, w);
 }
 
 int registry_seize(struct registry *r, const char *const *paths, size_t n,
@@ -144,17 +145,13 @@ int registry_seize(struct registry *r, const char *const *paths, size_t n,
 		   const struct wait *w, struct record *ret_was,
 		   struct registry_conflict *ret_conflict)
 {
-	_cleanup_free_ struct registry_claim *claims = claims_of(paths, n);
 	struct request q = { .apply = request_seize,
-			     .claims = claims,
-			     .n_claims = n,
 			     .want = want,
 			     .only_user = only_user,
 			     .ret_record = ret_was,
-			     .conflict = ret_conflict,
-			     .durable = true };
+			     .conflict = ret_conflict };
 
-	return claims ? leader_submit(r, &q, w) : -ENOMEM;
+	return submit_paths(r, &q, paths, n, w);
 }
 
 int registry_unseize(struct registry *r, const char *path,

@@ -8,6 +8,7 @@
 #include "core/wait.h"
 
 #define RECENT_MS 2000
+#define WAKE_MS 20 /* to see an interruption */
 
 static void free_checkout(struct checkout *co)
 {
@@ -192,4 +193,10 @@ void taken_wait(struct checkouts *c, pthread_cond_t *cond, uint64_t until)
 			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
 
 	pthread_cond_clockwait(cond, &c->mutex, CLOCK_MONOTONIC, &ts);
+}
+
+int taken_await_change(struct checkouts *c, const struct wait *w)
+{
+	taken_wait(c, &c->changed, clock_now() + WAKE_MS * NSEC_PER_MSEC);
+	return wait_check(w);
 }
