@@ -59,11 +59,22 @@ static int refuse_for(struct doing *d, struct registry_conflict *conflict,
 	return refuse(d, conflict->path, why);
 }
 
+/* They are replaced, so the folder must be writable. */
+static int refuse_records(struct doing *d)
+{
+	_cleanup_free_ char *folder = strdup(d->bare.shown);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (slash)
+		*slash = '\0';
+	return refuse(d, slash ? folder : ".", WHY_NO_PERMISSION);
+}
+
 /* The records could not be changed. */
 static int trouble(struct doing *d, int error)
 {
 	if (error == -EACCES || error == -EPERM || error == -EROFS)
-		return refuse(d, d->bare.shown, WHY_NO_PERMISSION);
+		return refuse_records(d);
 	if (error == -ETIMEDOUT)
 		return fail(TROUBLE,
 			    "another program holds the file lock of '%s'",

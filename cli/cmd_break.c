@@ -55,7 +55,7 @@ static int pick(struct targets *t, const struct options *o)
 static int break_all(const struct targets *t, const struct options *o)
 {
 	_cleanup_answer_ struct answer answer = {};
-	_cleanup_free_ char **paths = targets_paths(t);
+	_cleanup_free_ char **paths = targets_paths(t, 0);
 	struct ask a = { .verb = ASK_BREAK,
 			 .message = o->reason,
 			 .paths = paths,

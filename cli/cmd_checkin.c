@@ -53,7 +53,7 @@ static int pick(struct targets *t, const struct options *o)
 static int checkin(const struct targets *t, const struct options *o)
 {
 	_cleanup_answer_ struct answer answer = {};
-	_cleanup_free_ char **paths = targets_paths(t);
+	_cleanup_free_ char **paths = targets_paths(t, 0);
 	struct ask a = { .verb = ASK_CHECKIN,
 			 .message = "",
 			 .paths = paths,

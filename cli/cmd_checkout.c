@@ -63,20 +63,26 @@ struct options {
 
 /* What a folder holds that this mount takes for no document (--scratch,
  * --documents) was not meant. */
-static bool is_forgiven(const struct answer *a, struct targets *t)
+static bool is_forgiven(const struct answer *a, struct targets *t,
+			size_t *ret_index)
 {
 	return a->result == ANSWER_REFUSED && a->why && a->path &&
 	       !strcmp(a->why, WHY_NOT_A_DOCUMENT) &&
-	       targets_drop_found(t, a->path) && t->n > 0;
+	       targets_drop_found(t, a->path, ret_index) && t->n > 0;
 }
 
+/* The paths are looked at in order until one is refused: who asks again begins
+ * behind that one, so that each is looked at once or twice, however many there
+ * are. */
 static int ask_once(struct answer *ret_answer, struct targets *t,
 		    const struct options *o)
 {
-	for (;;) {
-		_cleanup_free_ char **paths = targets_paths(t);
+	size_t first = 0;
+	int status;
+
+	do {
+		_cleanup_free_ char **paths = targets_paths(t, first);
 		struct ask a = o->ask;
-		int status;
 
 		if (!paths)
 			return fail(TROUBLE, "out of memory");
@@ -84,9 +90,8 @@ static int ask_once(struct answer *ret_answer, struct targets *t,
 		a.n = t->n;
 		answer_release(ret_answer);
 		status = ask(ret_answer, &t->place, &a);
-		if (status != DONE || !is_forgiven(ret_answer, t))
-			return status;
-	}
+	} while (status == DONE && is_forgiven(ret_answer, t, &first));
+	return status;
 }
 
 /* ---- waiting ---- */

@@ -18,13 +18,19 @@
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
+static void place_close(struct place *p)
+{
+	cleanup_close(&p->files);
+	if (p->state != p->files)
+		cleanup_close(&p->state);
+	p->files = p->state = -1;
+}
+
 void place_release(struct place *p)
 {
 	free(p->root);
 	free(p->below);
-	cleanup_close(&p->files);
-	if (p->state != p->files)
-		cleanup_close(&p->state);
+	place_close(p);
 }
 
 /* ---- paths ---- */
@@ -221,6 +227,17 @@ int place_find(struct place *ret_place, const char *path)
 
 /* ---- several ---- */
 
+/* There may be more PATHs than descriptors: the first of a root keeps its. */
+static void close_if_known(const struct places *before, struct place *place)
+{
+	for (int i = 0; i + 1 < before->n; i++) {
+		if (strcmp(before->list[i].root, place->root) != 0)
+			continue;
+		place_close(place);
+		return;
+	}
+}
+
 int places_find(struct places *ret_places, int n, char **paths)
 {
 	char *here[] = { (char[]){ "." } };
@@ -237,7 +254,7 @@ int places_find(struct places *ret_places, int n, char **paths)
 	while (p.n < n && status == DONE) {
 		status = place_find(&p.list[p.n], paths[p.n]);
 		if (status == DONE)
-			p.n++;
+			close_if_known(&p, &p.list[p.n++]);
 	}
 	if (status == DONE) {
 		*ret_places = p;

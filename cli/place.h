@@ -26,7 +26,8 @@ struct place {
 int place_find(struct place *ret_place, const char *path);
 void place_release(struct place *p);
 
-/* The same for a list of PATHs; the current folder if it is empty. */
+/* The same for a list of PATHs; the current folder if it is empty. Of several
+ * with one root only the first has descriptors. */
 struct places {
 	struct place *list;
 	int n;

@@ -79,16 +79,16 @@ static void sort(struct targets *t)
 	t->n = kept;
 }
 
-char **targets_paths(const struct targets *t)
+char **targets_paths(const struct targets *t, size_t first)
 {
 	char **paths = calloc(t->n ? t->n : 1, sizeof(*paths));
 
 	for (size_t i = 0; paths && i < t->n; i++)
-		paths[i] = t->list[i].path;
+		paths[i] = t->list[(first + i) % t->n].path;
 	return paths;
 }
 
-bool targets_drop_found(struct targets *t, const char *path)
+bool targets_drop_found(struct targets *t, const char *path, size_t *ret_index)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		if (strcmp(t->list[i].path, path) != 0)
@@ -99,6 +99,7 @@ bool targets_drop_found(struct targets *t, const char *path)
 		t->n--;
 		memmove(&t->list[i], &t->list[i + 1],
 			(t->n - i) * sizeof(*t->list));
+		*ret_index = i;
 		return true;
 	}
 	return false;

@@ -48,13 +48,14 @@ int targets_pick_records(struct targets *t, const struct records *records,
 			 bool (*wanted)(const struct record_at *at, void *arg),
 			 void *arg);
 
-/* Takes out what has that path. Returns whether it was found in a folder, and
- * so was. */
-bool targets_drop_found(struct targets *t, const char *path);
+/* Takes out what has that path, if it was found in a folder; it was at
+ * *ret_index. Returns whether it was. */
+bool targets_drop_found(struct targets *t, const char *path, size_t *ret_index);
 
-/* All paths as an array, borrowed; NULL when memory is short. The caller frees
- * the array. */
-char **targets_paths(const struct targets *t);
+/* All paths as an array, borrowed, beginning with that of index `first` (which
+ * may be too large) and going round; NULL when memory is short. The caller
+ * frees the array. */
+char **targets_paths(const struct targets *t, size_t first);
 
 #define _cleanup_targets_ __attribute__((cleanup(targets_release)))
 
