@@ -12,22 +12,22 @@
 #include "cli/targets.h"
 #include "core/cleanup.h"
 
-static const char help[] =
-	"usage: camlock break --reason WHY [--json] [--locks FILE] PATH...\n"
-	"\n"
-	"For admins (root, and the mount's --admin-group): ends checkouts, "
-	"whoever has\n"
-	"them. The file is free at once. Its holder may still have it open: "
-	"what he goes on\n"
-	"writing is put aside, and is told where. A folder stands for all that "
-	"is checked\n"
-	"out below it.\n"
-	"\n"
-	"  --reason WHY  goes into the history\n"
-	"  --locks FILE  where a bare share's locks.json is, if the mount was "
-	"told so\n"
-	"  --json        the outcome for programs\n"
-	"\n" REPLY_HELP;
+static const char help[] = "usage: camlock break --reason WHY [--json] "
+			   "[--locks FILE] PATH...\n"
+			   "\n"
+			   "For admins (root, and the mount's --admin-group): "
+			   "ends checkouts, whoever has\n"
+			   "them. A file is free at once. Its holder may still "
+			   "have it open: what he goes\n"
+			   "on writing is put aside, and you are told where. A "
+			   "folder stands for all that\n"
+			   "is checked out below it.\n"
+			   "\n"
+			   "  --reason WHY  goes into the history\n"
+			   "  --locks FILE  where a bare share's locks.json "
+			   "is, if the mount was told\n"
+			   "  --json        the outcome, for programs\n"
+			   "\n" REPLY_HELP;
 
 struct options {
 	bool json;

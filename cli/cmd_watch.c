@@ -26,26 +26,26 @@
 #define KEPT "kept"   /* by another program, which writes no history */
 #define ENDED "ended" /* the same */
 
-static const char help[] =
-	"usage: camlock watch [--json] [--locks FILE] [PATH...]\n"
-	"\n"
-	"What happens from now on, a line each, until stopped: what comes into "
-	"the history\n"
-	"(see 'camlock log'), and which files are opened for writing and "
-	"closed. Only what\n"
-	"is at or below a PATH, if there are any; all PATHs must be of one "
-	"share. Without\n"
-	"any, it is the current folder.\n"
-	"\n"
-	"  --locks FILE  where a bare share's locks.json is, if the mount was "
-	"told so\n"
-	"  --json        an object a line, for programs\n"
-	"\n"
-	"Fields of --json: those of 'camlock log --json'. The events that are "
-	"in no history\n"
-	"are \"" OPENED "\" and \"" CLOSED "\", and \"" KEPT "\" and \"" ENDED
-	"\" for kept checkouts that programs\n"
-	"other than camlock made.\n";
+static const char help[] = "usage: camlock watch [--json] [--locks FILE] "
+			   "[PATH...]\n"
+			   "\n"
+			   "What happens from now on, a line each, until "
+			   "stopped: what comes into the\n"
+			   "history (see 'camlock log'), and which files are "
+			   "opened for writing and closed.\n"
+			   "Only what is at or below a PATH, if there are any; "
+			   "all PATHs must be of one\n"
+			   "share. Without any, it is the current folder.\n"
+			   "\n"
+			   "  --locks FILE  where a bare share's locks.json "
+			   "is, if the mount was told\n"
+			   "  --json        an object a line, for programs\n"
+			   "\n"
+			   "Fields of --json: those of 'camlock log --json'. "
+			   "The events that are in no\n"
+			   "history are \"opened\" and \"closed\", and "
+			   "\"kept\" and \"ended\" for the kept\n"
+			   "checkouts of other programs than camlock.\n";
 
 struct watch {
 	struct places places;

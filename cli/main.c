@@ -24,7 +24,7 @@ static int help(void)
 	      "\n",
 	      stdout);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-9s  %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "'camlock COMMAND --help' explains a command, "
 	      "'camlock --version' says which camlock this is.\n"
