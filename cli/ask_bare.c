@@ -62,12 +62,14 @@ static int refuse_for(struct doing *d, struct registry_conflict *conflict,
 /* They are replaced, so the folder must be writable. */
 static int refuse_records(struct doing *d)
 {
-	_cleanup_free_ char *folder = strdup(d->bare.shown);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
+	const char *slash = strrchr(d->bare.shown, '/');
+	_cleanup_free_ char *folder =
+		slash ? strndup(d->bare.shown, (size_t)(slash - d->bare.shown))
+		      : strdup(".");
 
-	if (slash)
-		*slash = '\0';
-	return refuse(d, slash ? folder : ".", WHY_NO_PERMISSION);
+	if (!folder)
+		return fail(TROUBLE, "out of memory");
+	return refuse(d, folder, WHY_NO_PERMISSION);
 }
 
 /* The records could not be changed. */
