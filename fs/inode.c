@@ -410,11 +410,16 @@ char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error)
 	return path;
 }
 
-uint64_t inode_name_hash(const struct inode *dir, const char *name)
+uint64_t inode_name_hash_of(dev_t dir_dev, ino_t dir_ino, const char *name)
 {
-	const uint64_t folder[] = { dir->dev, dir->ino, hash_string(name) };
+	const uint64_t folder[] = { dir_dev, dir_ino, hash_string(name) };
 
 	return hash_bytes(folder, sizeof(folder));
+}
+
+uint64_t inode_name_hash(const struct inode *dir, const char *name)
+{
+	return inode_name_hash_of(dir->dev, dir->ino, name);
 }
 
 int inodes_name_hash(struct inodes *t, struct inode *inode, uint64_t *ret_hash)

@@ -118,6 +118,7 @@ char *inodes_path(struct inodes *t, struct inode *inode, int *ret_error);
 /* A number for a name in a folder, whatever the folder's own name is or will
  * be; and for the name of an inode: 0, or -ESTALE if it has none any more. */
 uint64_t inode_name_hash(const struct inode *dir, const char *name);
+uint64_t inode_name_hash_of(dev_t dir_dev, ino_t dir_ino, const char *name);
 int inodes_name_hash(struct inodes *t, struct inode *inode, uint64_t *ret_hash);
 
 /* All there are. `use` is called under the mutex. */

@@ -289,6 +289,7 @@ static int fence(const struct caller *who, const char *path,
 {
 	struct camfs *fs = who->fs;
 	_cleanup_free_ char *name = NULL;
+	struct seen_version before = stale_save_version_at(fs, path);
 	struct record rec = *was;
 	int r = recovered_set_aside(fs->share.root_fd, fs->share.state_fd, path,
 				    was->user, users_id(fs->users, was->user),
@@ -296,6 +297,7 @@ static int fence(const struct caller *who, const char *path,
 
 	if (r <= 0)
 		return r;
+	stale_save_copied(fs, path, &before);
 	if (buffer_append(&a->recovered, path, strlen(path) + 1) < 0 ||
 	    buffer_append(&a->recovered, name, strlen(name) + 1) < 0)
 		buffer_release(&a->recovered);

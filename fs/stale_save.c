@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "core/beneath.h"
 #include "core/cleanup.h"
 #include "fs/log.h"
 
@@ -172,4 +173,34 @@ void stale_save_touched(struct camfs *fs, struct inode *inode, int fd,
 		return;
 	if (inodes_name_hash(&fs->inodes, inode, &name) == 0)
 		seen_touched(fs->seen, name, before, &now);
+}
+
+struct seen_version stale_save_version_at(struct camfs *fs, const char *path)
+{
+	const char *name = NULL;
+	_cleanup_close_ int dir =
+		beneath_open_parent(fs->share.root_fd, path, &name);
+
+	return stale_save_version_of(fs, dir, dir < 0 ? NULL : name);
+}
+
+/* If it was written while it was copied, it is not what anybody has read. */
+void stale_save_copied(struct camfs *fs, const char *path,
+		       const struct seen_version *before)
+{
+	const char *name = NULL;
+	_cleanup_close_ int dir =
+		beneath_open_parent(fs->share.root_fd, path, &name);
+	struct seen_version now;
+	struct stat st;
+
+	if (!fs->seen || dir < 0 || fstat(dir, &st) < 0)
+		return;
+	now = stale_save_version_of(fs, dir, name);
+	if (now.size == before->size &&
+	    now.mtime.tv_sec == before->mtime.tv_sec &&
+	    now.mtime.tv_nsec == before->mtime.tv_nsec)
+		seen_touched(fs->seen,
+			     inode_name_hash_of(st.st_dev, st.st_ino, name),
+			     before, &now);
 }

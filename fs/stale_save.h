@@ -70,4 +70,10 @@ struct seen_version stale_save_version_of(struct camfs *fs, int dirfd,
 void stale_save_touched(struct camfs *fs, struct inode *inode, int fd,
 			const struct seen_version *before);
 
+/* Around putting a copy of a document in its place: what is at its path, and
+ * that it is the same by another inode now. */
+struct seen_version stale_save_version_at(struct camfs *fs, const char *path);
+void stale_save_copied(struct camfs *fs, const char *path,
+		       const struct seen_version *before);
+
 #endif
