@@ -318,6 +318,8 @@ void inodes_moved(struct inodes *t, struct inode *dir, const char *name,
 	if (from == to)
 		to = NULL;
 	if (to)
+		to->replaced = !exchange;
+	if (to)
 		set_name(t, to, exchange ? dir : NULL,
 			 exchange ? strdup(name) : NULL);
 	if (from)
@@ -561,11 +563,22 @@ int inodes_stat_name(struct inodes *t, struct inode *inode, struct stat *ret_st)
 	return 0;
 }
 
+/* By a rename on the share, of which we hear only afterwards, or never. */
+static bool has_successor(struct inodes *t, struct inode *inode)
+{
+	int error;
+	_cleanup_free_ char *path = inodes_path(t, inode, &error);
+
+	return path && inodes_path_exists(t, path);
+}
+
 bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid)
 {
-	bool again;
+	bool again, replaced = has_successor(t, inode);
 
 	LOCK_SCOPE(&t->mutex);
+	if (inode->replaced || replaced)
+		return true;
 	again = inode->told_gone == pid;
 	inode->told_gone = again ? 0 : pid;
 	return !again;

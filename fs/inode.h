@@ -19,6 +19,7 @@
 #define FS_INODE_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -47,6 +48,7 @@ struct inode {
 
 	uint64_t nlookup;
 	pid_t told_gone; /* see inodes_tell_gone() */
+	bool replaced;	 /* another file was given its name */
 	uint32_t n_children;
 	struct inode *parent; /* NULL for the root, and when it has no name */
 	char *name;
@@ -154,9 +156,10 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
 			   const char *name, const struct stat *st);
 
 /* For a process that opens a deleted file: whether it is to be told -ESTALE.
- * If it came by a name, which leads to another file by now, the kernel looks
- * the name up again; if it did not (/proc/PID/fd), it asks again at once, and
- * then it is not told a second time. */
+ * If another file has its name by now, always: it came by that name, as far as
+ * anybody can tell, and the kernel looks again. If nothing has, it came by the
+ * name a moment ago, and the kernel will find nothing; or by /proc/PID/fd, and
+ * asks again at once, and then it is not told a second time. */
 bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid);
 
 /* What is at a path now, following nothing. Returns 0 or -errno. */
