@@ -115,11 +115,13 @@ static void set_text(struct entries *e, const char *text)
 	memcpy(e->text.data, text, e->text.len + 1);
 }
 
-/* Moves all text from `from` on to `to`, and what lies there with it. */
-static void close_gap(struct entries *e, struct entry *behind, size_t to,
+/* Moves all text from `from` on to `to`, and what lies there with it. Returns
+ * whether some of that is not open. */
+static bool close_gap(struct entries *e, struct entry *behind, size_t to,
 		      size_t from)
 {
 	size_t gap = from - to;
+	bool lasting = false;
 
 	memmove(e->text.data + to, e->text.data + from, e->text.len - from + 1);
 	e->text.len -= gap;
@@ -127,7 +129,9 @@ static void close_gap(struct entries *e, struct entry *behind, size_t to,
 		behind->begin -= gap;
 		behind->value -= gap;
 		behind->end -= gap;
+		lasting |= !behind->open;
 	}
+	return lasting;
 }
 
 /* Lines stay lines, so that a person still finds his way. */
@@ -197,8 +201,9 @@ static struct edit remove_text(struct entries *e, struct entry *entry)
 		return (struct edit){ .tail = from };
 	}
 	if (e->text.len - from <= CLOSE_AT_ONCE) {
-		close_gap(e, entry->next, from, to);
-		return (struct edit){ .tail = from };
+		bool lasting = close_gap(e, entry->next, from, to);
+
+		return (struct edit){ .tail = from, .lasting = lasting };
 	}
 	blank_out(e, from, to);
 	return (struct edit){ .from = from, .to = to, .tail = e->text.len };
@@ -208,13 +213,14 @@ static struct edit remove_entry(struct entries *e, struct entry *entry)
 {
 	struct edit edit = remove_text(e, entry);
 
+	edit.lasting |= !entry->open;
 	unlink_entry(e, entry);
 	if (entry->key[0])
 		hash_remove(&e->by_key, &entry->node);
 	free(entry);
 	if (e->head && mostly_blank(e)) {
 		close_all_gaps(e);
-		edit = (struct edit){ .tail = 0 };
+		edit = (struct edit){ .tail = 0, .lasting = true };
 	}
 	return edit;
 }
@@ -287,8 +293,9 @@ int entries_put(struct entries *e, const char *key, const char *value,
 		free(entry);
 		return -ENOMEM;
 	}
-	ret_edits[n++] = (struct edit){ .tail = e->tail ? e->tail->end : 0 };
+	ret_edits[n] = (struct edit){ .tail = e->tail ? e->tail->end : 0 };
 	link_last(e, entry);
+	ret_edits[n++].lasting = !entry->open;
 	if (old)
 		ret_edits[n++] = remove_entry(e, old);
 	return n;

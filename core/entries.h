@@ -51,6 +51,7 @@ struct edit {
 	size_t from;
 	size_t to;
 	size_t tail;
+	bool lasting; /* it changed or moved an entry that is not open */
 };
 
 /* Takes the text over (leaves an empty buffer behind) if it is a JSON object,

@@ -217,6 +217,13 @@ int json_object_next(struct json_cursor *c, struct json_member *ret_member)
 	return 1;
 }
 
+bool json_object_ended(const struct json_cursor *c)
+{
+	const char *p = skip_blanks(c->at, c->end);
+
+	return p < c->end && *p == '}';
+}
+
 static char *put_utf8(char *out, uint32_t code)
 {
 	if (code < 0x80) {

@@ -52,6 +52,9 @@ struct json_cursor {
 int json_object_begin(struct json_cursor *c, const char *text, size_t len);
 int json_object_next(struct json_cursor *c, struct json_member *ret_member);
 
+/* Whether the object ends here, whatever follows it. */
+bool json_object_ended(const struct json_cursor *c);
+
 /* The bytes an escaped string stands for, on the heap, or NULL with errno:
  * ENOMEM, or EINVAL if it holds a NUL, which no C string and no path can. */
 char *json_string_decode(const char *escaped, size_t len);

@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-const struct stale stale_all = { .tail = 0 };
+const struct stale stale_all = { .tail = 0, .lasting = true };
 const struct stale stale_none = { .tail = SIZE_MAX };
 
 void stale_note(struct stale *stale, const struct edit *edit)
 {
+	stale->lasting |= edit->lasting;
 	if (edit->tail < stale->tail)
 		stale->tail = edit->tail;
 	if (edit->from >= edit->to || edit->from >= stale->tail)

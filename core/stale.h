@@ -6,6 +6,7 @@
 #ifndef CORE_STALE_H
 #define CORE_STALE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/entries.h"
@@ -18,7 +19,8 @@ struct stale {
 		size_t from;
 		size_t to;
 	} ranges[STALE_RANGES];
-	size_t tail; /* and everything from here; SIZE_MAX: nothing */
+	size_t tail;  /* and everything from here; SIZE_MAX: nothing */
+	bool lasting; /* some of it belongs to entries that are not open */
 };
 
 /* Nothing of it is right; all of it is. */

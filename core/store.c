@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/salvage.h"
 #include "core/statefile.h"
 #include "core/timestamp.h"
 #include "core/wait.h"
@@ -130,7 +131,6 @@ static int make_spare(struct store *s)
 {
 	drop_spare(s);
 	s->spare_stale = stale_all;
-	s->spare_new = true;
 	return statefile_create(s->dirfd, s->spare_name, s->name, &s->spare_fd);
 }
 
@@ -262,29 +262,30 @@ static int flush_folder(struct store *s)
 	return 0;
 }
 
-/* The spare, if it must be on the disk before it becomes locks.json. */
-static int flush_spare(struct store *s, bool careful)
+/* Whether what is written may be the last that is left of somebody's record. */
+static bool needs_care(const struct store *s)
 {
-	bool worth = careful ||
-		     (s->spare_new && s->entries.n > s->entries.n_open);
+	const struct entries *e = &s->entries;
 
-	if (worth && fdatasync(s->spare_fd) < 0)
-		return -errno;
-	s->spare_new = false;
-	return 0;
+	return e->n_kept > 0 || (e->n > e->n_open && s->spare_stale.lasting);
+}
+
+static int flush_spare(struct store *s)
+{
+	return fdatasync(s->spare_fd) < 0 ? -errno : 0;
 }
 
 static int replace(struct store *s, bool durable)
 {
-	bool careful = durable || s->entries.n_kept > 0;
+	bool careful = durable || needs_care(s);
 	int r = 0;
 
-	if (careful && s->swapped)
+	if (careful && s->swapped && s->spare_fd >= 0)
 		r = flush_folder(s);
 	if (r == 0)
 		r = write_spare(s, &s->entries.text);
-	if (r == 0)
-		r = flush_spare(s, careful);
+	if (r == 0 && (careful || needs_care(s))) /* it may be a new one */
+		r = flush_spare(s);
 	if (r == 0)
 		r = publish(s);
 	s->swapped = true;
@@ -359,14 +360,33 @@ static int newest_spare(struct store *s, struct buffer *text)
 	return 0;
 }
 
+static int salvage(const struct store *s, struct entries *e)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	struct stat st;
+
+	if (statefile_read(s->dirfd, s->name, &text, &st) < 0)
+		return 0; /* nothing to be had of it */
+	return salvage_entries(e, &text);
+}
+
 static int last_good_state(struct store *s, struct entries *ret_entries)
 {
 	_cleanup_buffer_ struct buffer text = {};
+	_cleanup_entries_ struct entries e = {};
 	int r = s->loaded ? buffer_append(&text, s->entries.text.data,
 					  s->entries.text.len)
 			  : newest_spare(s, &text);
 
-	return r < 0 ? r : entries_parse(ret_entries, &text);
+	if (r == 0)
+		r = entries_parse(&e, &text);
+	if (r == 0 && !s->loaded)
+		r = salvage(s, &e);
+	if (r < 0)
+		return r;
+	*ret_entries = e;
+	e = (struct entries){};
+	return 0;
 }
 
 static void name_damaged(struct store *s)
@@ -417,7 +437,7 @@ static int mend(struct store *s)
 		r = stale_write(s->spare_fd, 0, &stale_all, &s->entries.text);
 	if (r == 0) {
 		stamp(s->spare_fd);
-		r = flush_spare(s, true);
+		r = flush_spare(s);
 	}
 	if (r == 0)
 		r = rename_over(s);

@@ -27,15 +27,19 @@
  *
  * A damaged file (no JSON object, no regular file) is put aside as
  * `locks.json.damaged-TIME`, and the last good state put in its place: what
- * we had in memory, else the newest spare on disk, else nothing.
+ * we had in memory, else the newest spare on disk and all entries that can
+ * still be read of the file.
  *
  * A power cut must not cost a record that outlives the host: a kept checkout
  * of ours is on the disk when it is acknowledged (store_commit(), `durable`),
  * and while there is one, no step may undo that: what is patched must not be
  * what the disk still calls locks.json, and what becomes locks.json must be on
- * the disk before. Records of open checkouts alone need none of that; but a
- * file with anybody else's records in it is flushed before its first swap,
- * because an empty one would look like a share without records.
+ * the disk before. Records of open checkouts alone need none of that.
+ *
+ * Beside others' records (a Python tool's) that care is taken only for a step
+ * that writes or moves one of them. From then on both files have them at the
+ * same place, and a power cut can damage what lies around them only, so that
+ * they are salvaged: opening a file costs no flush because of them.
  *
  * Owner, mode and ACL of locks.json pass on to each new file.
  */
@@ -70,7 +74,6 @@ struct store {
 	struct stale spare_stale; /* what the spare lacks */
 	struct signature spare_signature; /* how we left it */
 	struct stale live_stale; /* what locks.json lacks: the next spare */
-	bool spare_new;		 /* made anew, and not flushed */
 	bool swapped;		 /* since the folder was last flushed */
 	char damaged_name[300];	 /* where the last damaged file went */
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/salvage.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -113,6 +114,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_same(&e);
 		if (script)
 			edit(&e, script + 1, size - len - 1);
+		entries_release(&e);
+	} else if (text.len > 0) {
+		struct buffer empty = {};
+
+		REQUIRE(entries_parse(&e, &empty) == 0);
+		REQUIRE(salvage_entries(&e, &text) == 0);
+		check_same(&e);
 		entries_release(&e);
 	}
 	buffer_release(&text);

@@ -3,6 +3,7 @@
 
 #include "core/cleanup.h"
 #include "core/json.h"
+#include "core/salvage.h"
 #include "tests/unit/check.h"
 
 static struct entries parse(const char *text)
@@ -152,6 +153,73 @@ static void what_is_no_object_is_refused_untouched(void)
 		buffer_append(&b, "  \0 ", 4);
 		CHECK_NUMBER(entries_parse(&e, &b), -EBADMSG);
 	}
+}
+
+/* ---- what others count on ---- */
+
+#define THEIRS "{\"user\": \"carol\"}"
+#define OPEN "{\"user\": \"alice\", \"kind\": \"open\"}"
+
+static bool put_lasting(struct entries *e, const char *key, const char *value)
+{
+	struct edit edits[2] = {};
+	int n = entries_put(e, key, value, strlen(value), edits);
+
+	CHECK(n > 0);
+	return edits[0].lasting || (n > 1 && edits[1].lasting);
+}
+
+static bool remove_lasting(struct entries *e, const char *key)
+{
+	struct edit edit = {};
+
+	CHECK_NUMBER(entries_remove(e, key, &edit), 1);
+	return edit.lasting;
+}
+
+static void an_edit_tells_whether_it_touches_what_lasts(void)
+{
+	_cleanup_entries_ struct entries e = parse("{}");
+
+	CHECK(!put_lasting(&e, "open", OPEN));
+	CHECK(put_lasting(&e, "theirs", THEIRS));
+	CHECK(put_lasting(&e, "theirs", THEIRS));
+	CHECK(!put_lasting(&e, "behind", OPEN));
+	CHECK(!put_lasting(&e, "more", OPEN));
+	CHECK(!remove_lasting(&e, "behind")); /* only an open one moves */
+	CHECK(remove_lasting(&e, "open"));    /* theirs moves */
+	CHECK(put_lasting(&e, "theirs", OPEN));
+	CHECK(!remove_lasting(&e, "theirs"));
+}
+
+static void check_salvaged(const char *damaged, const char *wanted)
+{
+	_cleanup_entries_ struct entries e = parse("{}");
+	_cleanup_buffer_ struct buffer text = {};
+
+	CHECK_NUMBER(buffer_append_string(&text, damaged), 0);
+	CHECK_NUMBER(salvage_entries(&e, &text), 0);
+	CHECK_STRING(e.text.data, wanted);
+}
+
+static void what_can_still_be_read_is_salvaged(void)
+{
+	static const char one[] = "{\n    \"p\": 1\n}", two[] = "{\n    \"p\": "
+								"1,\n    "
+								"\"q\": {}\n}";
+
+	check_salvaged("", "{}");
+	check_salvaged("{", "{}");
+	check_salvaged("[\n    \"p\": 1", "{}");
+	check_salvaged("{\"p\": 1", one);
+	check_salvaged("{\"p\": 1, \"q\": {}, \"r\": {\"us", two);
+	check_salvaged("{\n    \"p\": 1,\n    \"to\n}\n    \"q\": {}", two);
+	check_salvaged("{\n    \"p\": 1,\n    \"t\": {\n        \"x\": 1,"
+		       "\n    \"q\": {}\n}",
+		       two);
+	check_salvaged("{\"p\": 2,\n    \"\": 1,\n    \"p\": 1,", one);
+	/* what stands behind the end is what was there before */
+	check_salvaged("{\"p\": 1},\n    \"q\": {}\n}", one);
 }
 
 /* ---- random edits against a model, and a copy patched by their ranges ---- */
@@ -334,6 +402,8 @@ int main(void)
 	TEST(what_is_unknown_stays_byte_for_byte);
 	TEST(of_one_key_the_last_counts);
 	TEST(what_is_no_object_is_refused_untouched);
+	TEST(an_edit_tells_whether_it_touches_what_lasts);
+	TEST(what_can_still_be_read_is_salvaged);
 	TEST(random_edits_equal_the_model_and_their_ranges_are_complete);
 	TEST(holes_are_left_blank_and_closed_up_in_time);
 	TEST(python_reads_the_same);

@@ -15,7 +15,7 @@
 #include "core/wait.h"
 #include "tests/unit/check.h"
 
-#define RECORD "{\"user\": \"alice\"}"
+#define RECORD "{\"user\": \"alice\", \"kind\": \"open\"}"
 
 static struct store open_store(const char *tag)
 {
@@ -496,6 +496,19 @@ static void without_memory_the_newest_whole_spare_is_put_back(void)
 	close_store(&s);
 }
 
+static void what_can_be_read_of_it_is_put_back_beside_the_spare(void)
+{
+	struct store s;
+
+	write_text("locks.json", "{\"p\": 1, \"q\": 2, \"torn");
+	write_text("locks.json.spare-old", "{\"p\": 0, \"r\": 3}");
+	s = open_store("a");
+	CHECK_NUMBER(store_load(&s), STORE_MENDED);
+	CHECK(has(&s, "p") && has(&s, "q") && has(&s, "r"));
+	CHECK(file_has("\"p\": 1") && !file_has("\"p\": 0"));
+	close_store(&s);
+}
+
 static void without_anything_an_empty_object_is_put_back(void)
 {
 	struct store s = open_store("a");
@@ -779,6 +792,7 @@ int main(void)
 	TEST(a_spare_that_was_removed_does_no_harm);
 	TEST(a_damaged_file_is_put_aside_and_memory_put_back);
 	TEST(without_memory_the_newest_whole_spare_is_put_back);
+	TEST(what_can_be_read_of_it_is_put_back_beside_the_spare);
 	TEST(without_anything_an_empty_object_is_put_back);
 	TEST(what_is_no_plain_file_is_put_aside_untouched);
 	TEST(a_backup_by_hard_links_is_never_written);
