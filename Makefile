@@ -44,6 +44,7 @@ compile = $(CC) $(cpp_flags) $(cc_flags) $(werror) -MMD -MP
 
 core := $(patsubst %.c,$(B)/%.o,$(wildcard core/*.c))
 program := $(patsubst %.c,$(B)/%.o,$(wildcard fs/*.c cli/*.c))
+tools := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
 units := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 fuzzers := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -56,8 +57,8 @@ $(B)/core.a: $(core)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# Only these two may know FUSE: core/ is built without its include path.
-$(B)/fs/%.o $(B)/cli/%.o: fuse := $(FUSE_CFLAGS) -DFUSE_USE_VERSION=$(FUSE_API)
+# Only these may know FUSE: core/ is built without its include path.
+$(B)/fs/%.o $(B)/cli/%.o $(B)/tests/tools/%.o: fuse := $(FUSE_CFLAGS) -DFUSE_USE_VERSION=$(FUSE_API)
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -65,6 +66,9 @@ $(B)/%.o: %.c $(B)/flags
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/core.a
 	$(CC) $(ld_flags) -o $@ $^ $(libs)
+
+$(B)/tests/tools/%: $(B)/tests/tools/%.o
+	$(CC) $(ld_flags) -o $@ $^ $(FUSE_LIBS)
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o
 	$(CC) $(ld_flags) -o $@ $^
@@ -82,7 +86,7 @@ $(B)/flags: always
 build/libfuse/flags.mk: scripts/libfuse
 	@scripts/libfuse
 
-tests: all $(units)
+tests: all $(units) $(tools)
 
 check: tests
 	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
