@@ -14,6 +14,7 @@
 #include "fs/gate.h"
 #include "fs/log.h"
 #include "fs/mapped.h"
+#include "fs/watch.h"
 
 void kept_answer_release(struct kept_answer *a)
 {
@@ -298,6 +299,7 @@ static int fence(const struct caller *who, const char *path,
 	if (r <= 0)
 		return r;
 	stale_save_copied(fs, path, &before);
+	watcher_tell_replaced(fs->watcher, path);
 	if (buffer_append(&a->recovered, path, strlen(path) + 1) < 0 ||
 	    buffer_append(&a->recovered, name, strlen(name) + 1) < 0)
 		buffer_release(&a->recovered);

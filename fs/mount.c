@@ -362,6 +362,7 @@ static int mount_and_serve(struct camfs *fs)
 		end_stopper(&stopper);
 	}
 	mapped_stop(fs->mapped);
+	watcher_stop(fs->watcher);
 	if (is_mounted(&stopper))
 		fuse_session_unmount(fs->session);
 	fuse_session_destroy(fs->session);

@@ -20,13 +20,20 @@ struct watch {
 	char stamp[WATCH_STAMP_SIZE]; /* under mutex: as last read */
 };
 
+/* A path where another file is now. */
+struct replaced {
+	struct replaced *next; /* in watcher.replaced */
+	char path[];
+};
+
 struct watcher {
 	struct camfs *fs;
 	pthread_t thread;
 	pthread_mutex_t mutex; /* a leaf, but for telling the kernel */
-	pthread_cond_t wanted; /* somebody waits, or closing */
+	pthread_cond_t wanted; /* somebody waits, or something is to be told */
 	struct watch *list;    /* under mutex */
-	bool closing;	       /* under mutex */
+	struct replaced *replaced; /* under mutex */
+	bool closing;		   /* under mutex */
 };
 
 static int print_stat(char *to, size_t size, int dirfd, const char *name)
@@ -144,13 +151,67 @@ static bool tell(struct watcher *w, const char *stamp)
 	return waits;
 }
 
-static void sleep_a_while(struct watcher *w)
+void watcher_tell_replaced(struct watcher *w, const char *path)
+{
+	size_t size = strlen(path) + 1;
+	struct replaced *r = malloc(sizeof(*r) + size);
+
+	if (!r)
+		return; /* it believes what it knows for --cache-seconds */
+	memcpy(r->path, path, size);
+	LOCK_SCOPE(&w->mutex);
+	r->next = w->replaced;
+	w->replaced = r;
+	pthread_cond_signal(&w->wanted);
+}
+
+static void take_id(void *id, struct inode *inode)
+{
+	*(uint64_t *)id = inode->id;
+}
+
+static void tell_replaced(struct camfs *fs, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	_cleanup_free_ char *folder =
+		slash ? strndup(path, (size_t)(slash - path)) : NULL;
+	uint64_t id = slash ? 0 : FUSE_ROOT_ID;
+
+	if (folder)
+		inodes_with_path(&fs->inodes, folder, take_id, &id);
+	if (id)
+		fuse_lowlevel_notify_inval_entry(fs->session, id, name,
+						 strlen(name));
+}
+
+/* Under the mutex, which is let go in between. */
+static void tell_all_replaced(struct watcher *w)
+{
+	while (w->replaced) {
+		struct replaced *r = w->replaced;
+
+		w->replaced = r->next;
+		pthread_mutex_unlock(&w->mutex);
+		tell_replaced(w->fs, r->path);
+		free(r);
+		pthread_mutex_lock(&w->mutex);
+	}
+}
+
+static void sleep_a_while(struct watcher *w, bool waits)
 {
 	uint64_t until = clock_now() + LOOK_EVERY;
 	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
 			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
 
-	pthread_cond_clockwait(&w->wanted, &w->mutex, CLOCK_MONOTONIC, &ts);
+	if (w->replaced)
+		return;
+	if (waits)
+		pthread_cond_clockwait(&w->wanted, &w->mutex, CLOCK_MONOTONIC,
+				       &ts);
+	else
+		pthread_cond_wait(&w->wanted, &w->mutex);
 }
 
 static void *look(void *arg)
@@ -161,10 +222,8 @@ static void *look(void *arg)
 
 	LOCK_SCOPE(&w->mutex);
 	while (!w->closing) {
-		if (waits)
-			sleep_a_while(w);
-		else
-			pthread_cond_wait(&w->wanted, &w->mutex);
+		sleep_a_while(w, waits);
+		tell_all_replaced(w);
 		pthread_mutex_unlock(&w->mutex);
 		take_stamp(w->fs, stamp);
 		pthread_mutex_lock(&w->mutex);
@@ -192,15 +251,28 @@ int watcher_open(struct watcher **ret_watcher, struct camfs *fs)
 	return 0;
 }
 
-void watcher_free(struct watcher *w)
+void watcher_stop(struct watcher *w)
 {
-	if (!w)
-		return;
 	pthread_mutex_lock(&w->mutex);
 	w->closing = true;
 	pthread_cond_signal(&w->wanted);
 	pthread_mutex_unlock(&w->mutex);
-	pthread_join(w->thread, NULL);
+	if (w->thread)
+		pthread_join(w->thread, NULL);
+	w->thread = 0;
+}
+
+void watcher_free(struct watcher *w)
+{
+	if (!w)
+		return;
+	watcher_stop(w);
+	while (w->replaced) {
+		struct replaced *r = w->replaced;
+
+		w->replaced = r->next;
+		free(r);
+	}
 	pthread_cond_destroy(&w->wanted);
 	pthread_mutex_destroy(&w->mutex);
 	free(w);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who waits for a change: of the records, or of the history, by whomever it
- * was made, on this host or another.
+ * What the kernel is told unasked, by a thread of its own: a request that is
+ * being served may hold what the kernel wants to lock for it.
+ *
+ * Mostly it is told of a change who waits for one: of the records, or of the
+ * history, by whomever it was made, on this host or another.
  *
  * While anybody waits, a thread looks at the two files ten times a second
  * (nothing tells of what another host does); else it sleeps.
@@ -17,7 +20,13 @@ struct watcher;
 struct watch;
 
 int watcher_open(struct watcher **ret_watcher, struct camfs *fs);
-void watcher_free(struct watcher *w); /* NULL-safe; no watch is left */
+
+/* Nothing is told any more, from when the session is about to end. */
+void watcher_stop(struct watcher *w);
+void watcher_free(struct watcher *w); /* NULL-safe; stopped, no watch is left */
+
+/* Another file is at that path now: the kernel is to look again. */
+void watcher_tell_replaced(struct watcher *w, const char *path);
 
 /* One that waits, from now on. watch_free() is NULL-safe. */
 int watch_new(struct watcher *w, struct watch **ret_watch);
