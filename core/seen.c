@@ -63,6 +63,7 @@ struct seen_write {
 	bool current;	  /* began on a version its family had seen */
 	bool overtaken;	  /* a stranger's write ended meanwhile */
 	struct change *change;
+	struct seen_change *stale; /* set before others know of it; or NULL */
 };
 
 /* All under the mutex, which is a leaf. */
@@ -502,6 +503,20 @@ struct seen_write *seen_begin(struct seen *s, const struct family *f,
 	return w;
 }
 
+void seen_set_stale(struct seen_write *w, const struct seen_change *change)
+{
+	if (!w)
+		return;
+	w->stale = malloc(sizeof(*w->stale));
+	if (w->stale)
+		*w->stale = *change;
+}
+
+const struct seen_change *seen_stale(const struct seen_write *w)
+{
+	return w ? w->stale : NULL;
+}
+
 void seen_flushed(struct seen *s, struct seen_write *w, bool flushed)
 {
 	if (!w)
@@ -585,6 +600,7 @@ void seen_end(struct seen *s, struct seen_write *w,
 		tell_all(s, w, now, mapped);
 	unplace(s, w);
 	drop_change(w->change);
+	free(w->stale);
 	free(w);
 }
 
@@ -641,6 +657,7 @@ static void drop_path(struct hash_node *n)
 
 		LIST_REMOVE(w, of_path);
 		drop_change(w->change);
+		free(w->stale);
 		free(w);
 	}
 	free(p);

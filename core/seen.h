@@ -102,6 +102,11 @@ struct seen_write *seen_begin(struct seen *s, const struct family *f,
 			      uint64_t name, const struct seen_version *now,
 			      const char *user, const char *app);
 
+/* A write that began on what its process had not read, and yet may read first.
+ * seen_stale(): that change, if it was set, else NULL. */
+void seen_set_stale(struct seen_write *w, const struct seen_change *change);
+const struct seen_change *seen_stale(const struct seen_write *w);
+
 /* Whether whoever reads from now on reads all of it, as far as is known. */
 void seen_flushed(struct seen *s, struct seen_write *w, bool flushed);
 

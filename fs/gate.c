@@ -345,6 +345,19 @@ int gate_open(const struct caller *who, struct inode *inode, int flags,
 	return -ESTALE;
 }
 
+int gate_empty(const struct caller *who, struct inode *inode,
+	       const struct grant *grant)
+{
+	struct stale_save why;
+	int error;
+	_cleanup_free_ char *path =
+		inodes_path(&who->fs->inodes, inode, &error);
+	const char *name = path ? path : "";
+	int r = stale_save_empty(who, grant->write, name, &why);
+
+	return r == STALE_SAVE ? refuse(who, name, &why.changer, why.text) : r;
+}
+
 static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
 		      bool written, pid_t pid)
 {

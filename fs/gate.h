@@ -39,6 +39,11 @@ struct grant {
  * granted, or refused. */
 int gate_open(const struct caller *who, struct inode *inode, int flags,
 	      struct grant *ret_grant);
+
+/* For emptying the file of a handle that can write. */
+int gate_empty(const struct caller *who, struct inode *inode,
+	       const struct grant *grant);
+
 int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		struct grant *ret_grant);
 

@@ -131,14 +131,19 @@ static int change(fuse_req_t req, int fd, const struct stat *attr, int valid,
 
 /* Truncating by path is a checkout for that moment; all else must only not be
  * another's. A handle that can write has it already. */
-static int pass_gate(fuse_req_t req, struct inode *inode, int valid,
+static int pass_gate(fuse_req_t req, struct inode *inode,
+		     const struct stat *attr, int valid,
 		     const struct fuse_file_info *fi, struct grant *ret_grant)
 {
+	bool has_it = fi && file_flags_write(file_of(fi)->flags);
+	bool empties = (valid & FUSE_SET_ATTR_SIZE) && attr->st_size == 0;
 	struct caller who;
 
-	if (fi && file_flags_write(file_of(fi)->flags))
+	if (has_it && !empties)
 		return 0;
 	caller_get(req, "changed", &who);
+	if (has_it)
+		return gate_empty(&who, inode, &file_of(fi)->grant);
 	return valid & FUSE_SET_ATTR_SIZE
 		       ? gate_open(&who, inode, O_TRUNC, ret_grant)
 		       : gate_check(&who, inode);
@@ -165,7 +170,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 		fi = NULL; /* a folder's handle is no open_file */
 	r = fd = inodes_open(&fs->inodes, inode);
 	if (r >= 0)
-		r = pass_gate(req, inode, valid, fi, &grant);
+		r = pass_gate(req, inode, attr, valid, fi, &grant);
 	before = stale_save_version(fs, fd);
 	if (r == 0)
 		r = change(req, fd, attr, valid, fi);

@@ -108,20 +108,44 @@ static void warn(const struct caller *who, const char *path,
 
 /* ---- writes ---- */
 
+static int verdict(const struct caller *who, const char *path,
+		   struct stale_save *why)
+{
+	explain(who, why);
+	if (who->fs->options->stale_save == STALE_SAVES_REFUSED)
+		return STALE_SAVE;
+	warn(who, path, why);
+	return 0;
+}
+
 static int judge(const struct caller *who, const struct stale_save_file *file,
 		 struct stale_save *ret_why)
 {
 	struct camfs *fs = who->fs;
+	int r;
 
 	if (seen_judge(fs->seen, &who->family, file->name, &file->now,
 		       &ret_why->change) == 0)
 		return 0;
-	explain(who, ret_why);
-	if (fs->options->stale_save == STALE_SAVES_REFUSED)
-		return STALE_SAVE;
-	warn(who, file->path, ret_why);
-	seen_accept(fs->seen, &who->family, file->name, &file->now);
-	return 0;
+	r = verdict(who, file->path, ret_why);
+	if (r == 0)
+		seen_accept(fs->seen, &who->family, file->name, &file->now);
+	return r;
+}
+
+/* It counts as read. Returns whether Samba's program had not read it before,
+ * with the change. */
+static bool read_again(const struct caller *who,
+		       const struct stale_save_file *file,
+		       struct seen_change *ret_change)
+{
+	struct seen *seen = who->fs->seen;
+	bool stale = who->seat.id[0] &&
+		     seen_judge(seen, &who->family, file->name, &file->now,
+				ret_change) == SEEN_STALE;
+
+	seen_read(seen, &who->family, file->name, &file->now);
+	return stale;
 }
 
 int stale_save_begin(const struct caller *who,
@@ -130,19 +154,31 @@ int stale_save_begin(const struct caller *who,
 		     struct stale_save *ret_why)
 {
 	struct seen *seen = who->fs->seen;
+	bool stale = false;
 	int r = 0;
 
 	if (!seen)
 		return 0;
 	if (kind == STALE_SAVE_REREADS)
-		seen_read(seen, &who->family, file->name, &file->now);
+		stale = read_again(who, file, &ret_why->change);
 	else if (kind == STALE_SAVE_REPLACES)
 		r = judge(who, file, ret_why);
 	if (r == 0)
 		*ret_write = seen_begin(seen, &who->family, file->name,
 					&file->now, who->user,
 					who->process.name);
+	if (stale)
+		seen_set_stale(*ret_write, &ret_why->change);
 	return r;
+}
+
+int stale_save_empty(const struct caller *who, const struct seen_write *write,
+		     const char *path, struct stale_save *ret_why)
+{
+	if (!seen_stale(write))
+		return 0;
+	ret_why->change = *seen_stale(write);
+	return verdict(who, path, ret_why);
 }
 
 struct seen_write *stale_save_begin_scratch(const struct caller *who,

@@ -52,6 +52,12 @@ int stale_save_begin(const struct caller *who,
 		     enum stale_save_kind kind, struct seen_write **ret_write,
 		     struct stale_save *ret_why);
 
+/* A handle's file is about to be emptied. Samba opens all there is to write so
+ * that it could be read, and saves by emptying: what its program had not read
+ * when it opened the file is not to be lost then. Outcomes as above. */
+int stale_save_empty(const struct caller *who, const struct seen_write *write,
+		     const char *path, struct stale_save *ret_why);
+
 /* The same for a scratch file, which may become a document. */
 struct seen_write *stale_save_begin_scratch(const struct caller *who,
 					    uint64_t name);
