@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,13 +189,15 @@ static const char *why_held(const struct doing *d,
 }
 
 /* Whether nobody on this host has the file open for writing, by what
- * F_SETLEASE says in fcntl(2). */
+ * F_SETLEASE says in fcntl(2). Who opens it just now sends us a signal: one
+ * that is ignored by default, where SIGIO would kill us. */
 static bool is_quiet(const struct doing *d, const char *path)
 {
 	_cleanup_close_ int fd = openat(
 		d->share, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	return fd < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+	return fd < 0 || (fcntl(fd, F_SETSIG, SIGURG) == 0 &&
+			  fcntl(fd, F_SETLEASE, F_RDLCK) == 0);
 }
 
 static bool may_be_writing(const struct doing *d, const char *path,
