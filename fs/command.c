@@ -15,6 +15,7 @@
 #include "core/wait.h"
 
 #define LOOK_MS 500
+#define SHELL_ARGS 4
 
 extern char **environ;
 
@@ -43,11 +44,29 @@ static void set_signals(posix_spawnattr_t *how)
 					      POSIX_SPAWN_SETPGROUP);
 }
 
+/* No umask can be told to posix_spawn(3): a shell sets it, and then is the
+ * program. */
+static void wrap(const struct command *c, const char *argv[])
+{
+	static const char *const shell[] = { "/bin/sh", "-c",
+					     "umask 022; exec \"$@\"", "sh" };
+	size_t n = 0;
+
+	for (; n < SHELL_ARGS; n++)
+		argv[n] = shell[n];
+	for (size_t i = 0; c->argv[i] && i <= COMMAND_ARGS_MAX; i++)
+		argv[n++] = c->argv[i];
+	argv[n] = NULL;
+}
+
 static int spawn(const struct command *c, pid_t *ret_pid)
 {
+	const char *argv[SHELL_ARGS + COMMAND_ARGS_MAX + 2];
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t how;
 	int r;
+
+	wrap(c, argv);
 
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&how);
@@ -55,8 +74,8 @@ static int spawn(const struct command *c, pid_t *ret_pid)
 	set_file(&files, c->out, STDOUT_FILENO);
 	set_file(&files, c->err, STDERR_FILENO);
 	set_signals(&how);
-	r = posix_spawnp(ret_pid, c->argv[0], &files, &how,
-			 (char *const *)c->argv, environ);
+	r = posix_spawn(ret_pid, argv[0], &files, &how, (char *const *)argv,
+			environ);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&how);
 	return -r;

@@ -7,10 +7,14 @@
 
 #include <stdint.h>
 
+#define COMMAND_ARGS_MAX 8
+
 struct command {
-	const char *const *argv; /* argv[0]: found in PATH */
-	int in;			 /* its standard input and output; */
-	int out;		 /* -1: /dev/null */
+	/* argv[0] is found in PATH, argv[1] is the first of at most
+	 * COMMAND_ARGS_MAX arguments */
+	const char *const *argv;
+	int in;	 /* its standard input and output; */
+	int out; /* -1: /dev/null */
 	int err;
 	/* By when it must be over, in terms of clock_now(); asked again and
 	 * again, for that may change. */
@@ -18,9 +22,9 @@ struct command {
 	void *arg;
 };
 
-/* Runs it to its end. Returns its status, as waitpid(2) does; -ETIMEDOUT if it
- * was killed, with its process group, because its time was over; or another
- * -errno if it couldn't be run. */
+/* Runs it to its end, with the usual umask, where the daemon has none. Returns
+ * its status, as waitpid(2) does; -ETIMEDOUT if it was killed, with its process
+ * group, because its time was over; or another -errno if it couldn't be run. */
 int command_run(const struct command *c);
 
 #endif

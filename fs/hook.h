@@ -3,10 +3,10 @@
  * The shop's own program, run for each event (--on-event COMMAND).
  *
  * The command is run by sh(1), as the daemon's user, with the event's line of
- * the history (core/history.h) as its standard input. It never keeps anybody
- * waiting: events queue up, at most HOOK_QUEUE of them, for HOOK_WORKERS
- * commands at a time, each for at most HOOK_SECONDS. What is dropped, fails or
- * takes too long is logged.
+ * the history (core/history.h) as its standard input, and a umask of 022. It
+ * never keeps anybody waiting: events queue up, at most HOOK_QUEUE of them, for
+ * HOOK_WORKERS commands at a time, each for at most HOOK_SECONDS. What is
+ * dropped, fails or takes too long is logged.
  */
 #ifndef FS_HOOK_H
 #define FS_HOOK_H
