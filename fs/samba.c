@@ -71,6 +71,37 @@ static bool is_smbd(const char *name)
 
 /* ---- which machine? ---- */
 
+/* Whether only root can have written it: smbstatus will do what it says as
+ * root, write to the files it names, too. */
+static bool is_roots(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && !S_ISLNK(st.st_mode) &&
+	       st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* A file of that name, in folders that are all root's. */
+static bool is_trusted(const char *config)
+{
+	_cleanup_free_ char *path = strdup(config);
+	char *slash;
+
+	if (!path || !is_roots(path))
+		return false;
+	while ((slash = strrchr(path, '/')) && slash > path) {
+		struct stat st;
+
+		*slash = '\0';
+		/* in a sticky one nobody can put another in its place */
+		if (!is_roots(path) &&
+		    !(lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+		      st.st_uid == 0 && (st.st_mode & S_ISVTX)))
+			return false;
+	}
+	return true;
+}
+
 /* The configuration an smbd was started with, which smbstatus must read, too.
  * Its command line is what it says of itself. */
 static void find_config(pid_t pid, char cmdline[CMDLINE_SIZE],
@@ -122,6 +153,8 @@ static int ask(pid_t pid, struct buffer *ret_said)
 	find_config(pid, cmdline, &config);
 	/* a relative one is relative to where smbd was started */
 	if (config && *config == '/') {
+		if (!is_trusted(config))
+			return -EPERM;
 		argv[2] = "-s";
 		argv[3] = config;
 	}
@@ -192,7 +225,8 @@ static void look_for_client(pid_t pid, char client[SAMBA_CLIENT_SIZE])
 	_cleanup_buffer_ struct buffer said = {};
 
 	client[0] = '\0';
-	if (geteuid() == 0 && ask(pid, &said) == 0)
+	/* root starts smbd, and nobody else can make us ask about him */
+	if (geteuid() == 0 && process_user(pid) == 0 && ask(pid, &said) == 0)
 		find_client(&said, pid, client);
 }
 
