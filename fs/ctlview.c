@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,14 @@ static int list_real(struct camfs *fs, const char *path, struct buffer *names)
 	return r;
 }
 
+/* Whatever somebody wrote into locks.json: the kernel fails a whole listing
+ * for a name that is too long. */
+static bool can_be_name(const char *name, size_t len)
+{
+	return len > 0 && len <= NAME_MAX && !(len == 1 && *name == '.') &&
+	       !(len == 2 && !memcmp(name, "..", 2));
+}
+
 /* The records below a folder are together; each name in it is the part of
  * their paths up to the next slash. */
 int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
@@ -276,7 +285,7 @@ int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
 
 		if (strncmp(snapshot_path(s, i), prefix, skip) != 0)
 			break;
-		if (len == 0 ||
+		if (!can_be_name(name, len) ||
 		    (last && len == last_len && !strncmp(name, last, len)))
 			continue;
 		r = add_name(ret_names, name[len] ? 'd' : 'f', name, len);
