@@ -384,8 +384,8 @@ void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (r == 0)
 		r = ctlview_list(fs, path, &list);
-	if (r == 0 && !(f = ctlfile_new(&list)))
-		r = -ENOMEM;
+	if (r == 0)
+		r = ctlfile_new(req, &list, &f);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -17,20 +17,41 @@
 
 #define MESSAGE_SIZE_MAX 4096
 
-struct ctlfile *ctlfile_new(struct buffer *text)
+/* One of the caller's handles. */
+static int new_file(fuse_req_t req, enum quota_of counts_as,
+		    struct ctlfile **ret_file)
 {
-	struct ctlfile *f = calloc(1, sizeof(*f));
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct quota *quota = &camfs_of(req)->quota;
+	struct ctlfile *f;
 
-	if (!f)
-		return NULL;
+	if (!quota_take(quota, counts_as, ctx->uid))
+		return -EMFILE;
+	f = calloc(1, sizeof(*f));
+	if (!f) {
+		quota_give(quota, counts_as, ctx->uid);
+		return -ENOMEM;
+	}
 	f->refs = 1;
 	f->fd = -1;
+	f->uid = ctx->uid;
+	f->gid = ctx->gid;
+	f->quota = quota;
+	f->counts_as = counts_as;
 	pthread_mutex_init(&f->mutex, NULL);
-	if (text) {
-		f->text = *text;
-		*text = (struct buffer){};
-	}
-	return f;
+	*ret_file = f;
+	return 0;
+}
+
+int ctlfile_new(fuse_req_t req, struct buffer *text, struct ctlfile **ret_file)
+{
+	int r = new_file(req, QUOTA_HANDLES, ret_file);
+
+	if (r < 0)
+		return r;
+	(*ret_file)->text = *text;
+	*text = (struct buffer){};
+	return 0;
 }
 
 void ctlfile_unref(struct ctlfile *f)
@@ -39,6 +60,7 @@ void ctlfile_unref(struct ctlfile *f)
 		return;
 	if (f->fd >= 0)
 		close(f->fd);
+	quota_give(f->quota, f->counts_as, f->uid);
 	watch_free(f->watch);
 	pthread_mutex_destroy(&f->mutex);
 	buffer_release(&f->text);
@@ -109,18 +131,45 @@ static int append_text(struct ctlfile *f, const char *data, size_t size,
 	return *ret_message ? 0 : -ENOMEM;
 }
 
+/* Only who opened it may say what is done by it: a program with more rights
+ * that he gave it to (as its standard output, say) knows nothing of that. */
+static bool is_openers(fuse_req_t req, const struct ctlfile *f)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return ctx->uid == f->uid && ctx->gid == f->gid;
+}
+
+/* What waits for the file lock is counted, as in ops.c. */
+static bool may_wait(fuse_req_t req)
+{
+	return quota_take(&camfs_of(req)->quota, QUOTA_REQUESTS,
+			  fuse_req_ctx(req)->uid);
+}
+
+static void has_waited(fuse_req_t req)
+{
+	quota_give(&camfs_of(req)->quota, QUOTA_REQUESTS,
+		   fuse_req_ctx(req)->uid);
+}
+
 static int append_message(fuse_req_t req, struct ctlfile *f, const char *data,
 			  size_t size)
 {
 	_cleanup_free_ char *message = NULL;
 	int r;
 
-	if (fuse_req_ctx(req)->uid != f->uid)
+	if (!is_openers(req, f))
 		return -EPERM;
 	if (memchr(data, '\0', size))
 		return -EINVAL;
+	if (!may_wait(req))
+		return -EAGAIN;
 	r = append_text(f, data, size, &message);
-	return r < 0 ? r : keep(req, f->path, message);
+	if (r == 0)
+		r = keep(req, f->path, message);
+	has_waited(req);
+	return r;
 }
 
 /* ---- opening ---- */
@@ -173,16 +222,17 @@ static int fill(fuse_req_t req, struct ctlfile *f, const char *path, int flags)
 int ctlfile_open(fuse_req_t req, const char *path, int flags,
 		 struct ctlfile **ret_file)
 {
-	struct ctlfile *f = ctlfile_new(NULL);
-	int r = -ENOMEM;
+	struct ctlfile *f;
+	int r = new_file(req,
+			 strcmp(path, CTLVIEW_CONTROL) ? QUOTA_HANDLES
+						       : QUOTA_CONTROLS,
+			 &f);
 
-	if (f) {
-		f->uid = fuse_req_ctx(req)->uid;
-		r = fill(req, f, path, flags);
-	}
+	if (r < 0)
+		return r;
+	r = fill(req, f, path, flags);
 	if (r < 0) {
-		if (f)
-			ctlfile_unref(f);
+		ctlfile_unref(f);
 		return r;
 	}
 	*ret_file = f;
@@ -233,8 +283,6 @@ static int answer(fuse_req_t req, struct ctlfile *f, off_t offset)
 	struct buffer text;
 	int r;
 
-	if (fuse_req_ctx(req)->uid != f->uid)
-		return -EPERM;
 	r = begin_answer(f, offset, &text);
 	if (r <= 0)
 		return r;
@@ -242,6 +290,19 @@ static int answer(fuse_req_t req, struct ctlfile *f, off_t offset)
 	LOCK_SCOPE(&f->mutex);
 	f->text = text;
 	f->busy = false;
+	return r;
+}
+
+static int answer_if_may(fuse_req_t req, struct ctlfile *f, off_t offset)
+{
+	int r;
+
+	if (!is_openers(req, f))
+		return -EPERM;
+	if (!may_wait(req))
+		return -EAGAIN;
+	r = answer(req, f, offset);
+	has_waited(req);
 	return r;
 }
 
@@ -263,8 +324,8 @@ static void read_it(fuse_req_t req, struct ctlfile *f, size_t size,
 		reply_text(req, &text, size, 0);
 		return;
 	case CTLFILE_CONTROL:
-		r = answer(req, f, offset);
-		offset -= f->answer_at;
+		r = answer_if_may(req, f, offset);
+		offset -= r == 0 ? f->answer_at : 0;
 		break;
 	case CTLFILE_MESSAGE: /* may be growing */
 		fuse_reply_buf(req, NULL, 0);

@@ -22,8 +22,11 @@ struct ctlfile {
 		CTLFILE_CONTROL, /* what is written is a request */
 		CTLFILE_CHANGES, /* tells when something changed */
 	} kind;
-	int fd; /* else -1 */
-	uid_t uid;
+	int fd;	   /* else -1 */
+	uid_t uid; /* who opened it */
+	gid_t gid;
+	struct quota *quota; /* where it counts as one of his; or NULL */
+	enum quota_of counts_as;
 	char *path; /* CTLFILE_MESSAGE */
 	struct watch *watch;
 
@@ -43,8 +46,8 @@ static inline struct ctlfile *ctlfile_of(const struct fuse_file_info *fi)
 int ctlfile_open(fuse_req_t req, const char *path, int flags,
 		 struct ctlfile **ret_file);
 
-/* A handle on a text, which is taken over. NULL: no memory. */
-struct ctlfile *ctlfile_new(struct buffer *text);
+/* A handle on a text, which is taken over. Returns 0 or -errno. */
+int ctlfile_new(fuse_req_t req, struct buffer *text, struct ctlfile **ret_file);
 void ctlfile_unref(struct ctlfile *f);
 
 /* They reply. */

@@ -8,7 +8,8 @@
 #include "fs/log.h"
 
 #define TELL_EVERY (10 * NSEC_PER_SEC)
-#define CLOSES 50 /* of one user at a time */
+#define CLOSES 50   /* of one user at a time */
+#define CONTROLS 16 /* each may be some megabytes */
 
 struct user {
 	struct hash_node node; /* in quota.users, while he has anything */
@@ -21,7 +22,7 @@ struct user {
 
 void quota_init(struct quota *q, size_t requests, size_t handles)
 {
-	*q = (struct quota){ .limit = { requests, handles } };
+	*q = (struct quota){ .limit = { requests, handles, CONTROLS } };
 	pthread_mutex_init(&q->mutex, NULL);
 }
 
@@ -99,9 +100,11 @@ static void tell(const struct quota *q, enum quota_of kind, uid_t uid)
 			    "taken from this user until some are answered",
 			    (unsigned)uid, q->limit[kind]);
 	else
-		log_warning("user %u has %zu files and folders open: no more "
-			    "are opened for this user until some are closed",
-			    (unsigned)uid, q->limit[kind]);
+		log_warning("user %u has %zu %s open: no more are opened for "
+			    "this user until some are closed",
+			    (unsigned)uid, q->limit[kind],
+			    kind == QUOTA_HANDLES ? "files and folders"
+						  : "requests");
 }
 
 /* Returns 0; 1 if it was one too many; 2 if the log should say so. Without

@@ -32,6 +32,7 @@
 enum quota_of {
 	QUOTA_REQUESTS,
 	QUOTA_HANDLES,
+	QUOTA_CONTROLS, /* of them, those with a request in memory */
 	QUOTA_KINDS
 };
 
