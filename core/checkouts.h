@@ -81,7 +81,8 @@ struct seizure {
 				      not stay after that */
 	struct checkout *old;	   /* his, if he has it through this mount */
 	struct record was;	   /* user NULL: nobody had it */
-	bool in_use; /* he can still write, by handles of this mount */
+	char *writer; /* who can still write, by handles of this mount: a
+			 user; whatever the record says. NULL: nobody */
 };
 
 /* Takes the path from whoever has it, as registry_seize(). When what he may

@@ -18,6 +18,7 @@
 
 #define COPY_SIZE (1 << 30) /* at a time */
 #define BUFFER_SIZE (128 << 10)
+#define TRIES 10
 
 /* ---- the copy ---- */
 
@@ -176,9 +177,10 @@ static int change_places(int dir, const char *name, int parent,
 
 /* ---- where to ---- */
 
-/* Makes the folders of a path below `dir`, and opens the last. */
-static int make_folders(int dir, const char *path, uid_t uid,
-			const char **ret_name)
+/* Makes the folders of a path below `dir`, which are the daemon's until all is
+ * in place: nobody else can put anything in the way. Opens the last. -EEXIST:
+ * the first is there already. */
+static int make_folders(int dir, const char *path, const char **ret_name)
 {
 	_cleanup_close_ int at = dup(dir);
 	const char *slash;
@@ -190,10 +192,7 @@ static int make_folders(int dir, const char *path, uid_t uid,
 
 		if (!name)
 			return -ENOMEM;
-		if (mkdirat(at, name, 0700) == 0 &&
-		    fchownat(at, name, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) <
-			    0 &&
-		    errno != EPERM)
+		if (mkdirat(at, name, 0700) < 0)
 			return -errno;
 		below = beneath_open(at, name, O_RDONLY | O_DIRECTORY, 0);
 		if (below < 0)
@@ -203,6 +202,36 @@ static int make_folders(int dir, const char *path, uid_t uid,
 	}
 	*ret_name = path;
 	return take_fd(at);
+}
+
+/* The folders of a path, the last first. */
+static void for_each_folder(int dir, const char *path,
+			    void (*visit)(int dir, const char *folder,
+					  uid_t uid),
+			    uid_t uid)
+{
+	_cleanup_free_ char *folder = strdup(path);
+	char *slash;
+
+	while (folder && (slash = strrchr(folder, '/'))) {
+		*slash = '\0';
+		visit(dir, folder, uid);
+	}
+}
+
+static void remove_folder(int dir, const char *folder, uid_t unused)
+{
+	(void)unused;
+	unlinkat(dir, folder, AT_REMOVEDIR);
+}
+
+static void give_folder(int dir, const char *folder, uid_t uid)
+{
+	_cleanup_close_ int fd =
+		beneath_open(dir, folder, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0 || fchown(fd, uid, (gid_t)-1) < 0)
+		return;
 }
 
 static int format_name(const char *path, const char *user, char **ret_name)
@@ -233,28 +262,33 @@ static int open_recovered(int state_dir)
 			    0);
 }
 
-/* From now on it is his alone. If that can't be had, it is set aside all the
- * same. */
-static void give_to(int dir, const char *name, uid_t uid)
+/* From now on it is his alone, unless it has other names, by which others have
+ * it too. If that can't be had, it is set aside all the same. The folder that
+ * keeps him out is given last. */
+static void give_to(int recovered, const char *path, uid_t uid)
 {
-	_cleanup_close_ int fd = beneath_open(dir, name, O_RDONLY, 0);
+	_cleanup_close_ int fd = beneath_open(recovered, path, O_RDONLY, 0);
+	struct stat st;
 
-	if (fd < 0 || fchown(fd, uid, (gid_t)-1) < 0 || fchmod(fd, 0600) < 0)
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 &&
+	    fchown(fd, uid, (gid_t)-1) == 0 && fchmod(fd, 0600) < 0)
 		return;
+	for_each_folder(recovered, path, give_folder, uid);
 }
 
 static int set_aside(int file, int parent, const char *last, int recovered,
 		     const char *path, uid_t uid)
 {
 	const char *name = NULL;
-	_cleanup_close_ int dir = make_folders(recovered, path, uid, &name);
+	_cleanup_close_ int dir = make_folders(recovered, path, &name);
 	int r = dir < 0 ? dir : copy_file(file, dir, name);
 
-	if (r < 0)
-		return r;
-	r = change_places(dir, name, parent, last, file);
 	if (r == 0)
-		give_to(dir, name, uid);
+		r = change_places(dir, name, parent, last, file);
+	if (r == 0)
+		give_to(recovered, path, uid);
+	else if (r != -EEXIST)
+		for_each_folder(recovered, path, remove_folder, uid);
 	return r;
 }
 
@@ -282,10 +316,16 @@ int recovered_set_aside(int share_dir, int state_dir, const char *path,
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	r = recovered = open_recovered(state_dir);
-	if (r >= 0)
+	/* -EEXIST: another was set aside in the same microsecond */
+	for (int tries = 0; r >= 0 && tries < TRIES; tries++) {
+		free(take_ptr(name));
 		r = format_name(path, user, &name);
-	if (r == 0)
-		r = set_aside(file, parent, last, recovered, name, uid);
+		if (r == 0)
+			r = set_aside(file, parent, last, recovered, name, uid);
+		if (r != -EEXIST)
+			break;
+		r = tries < TRIES - 1 ? 0 : r;
+	}
 	if (r < 0)
 		return r;
 	*ret_name = take_ptr(name);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/cleanup.h"
 #include "core/ending.h"
@@ -48,13 +49,20 @@ static int supplant(struct checkouts *c, const char *path,
 	return *ret_new ? 0 : -ENOMEM;
 }
 
+static void forget(struct seizure *s)
+{
+	record_release(&s->was);
+	free(s->writer);
+	s->writer = NULL;
+}
+
 /* Under the mutex: nothing came of it. What has no use any more ends now. */
 static void restore(struct checkouts *c, struct seizure *s)
 {
 	struct checkout *old = s->old;
 
 	taken_remove(c, s->checkout);
-	record_release(&s->was);
+	forget(s);
 	if (!old)
 		return;
 	taken_unfence(c, old);
@@ -86,9 +94,16 @@ int checkouts_seize(struct checkouts *c, const char *path,
 		restore(c, &s);
 		return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 	}
-	s.in_use = s.old && s.old->uses > 1;
 	*ret_seizure = s;
-	return 0;
+	if (!s.old || s.old->uses == 1)
+		return 0;
+	ret_seizure->writer = strdup(s.old->record.user);
+	if (ret_seizure->writer)
+		return 0;
+	pthread_mutex_unlock(&c->mutex);
+	checkouts_unseize(c, ret_seizure);
+	pthread_mutex_lock(&c->mutex);
+	return -ENOMEM;
 }
 
 void checkouts_seized(struct checkouts *c, struct seizure *s)
@@ -98,7 +113,7 @@ void checkouts_seized(struct checkouts *c, struct seizure *s)
 		taken_free_fenced(s->old);
 	s->checkout->busy = false;
 	pthread_cond_broadcast(&c->changed);
-	record_release(&s->was);
+	forget(s);
 }
 
 void checkouts_unseize(struct checkouts *c, struct seizure *s)

@@ -142,6 +142,16 @@ void creds_enter_user(uid_t uid)
 	acting = true;
 }
 
+void creds_enter_groups(uid_t uid, gid_t gid, int n, const gid_t *groups)
+{
+	creds_prepare_thread(); /* creds_leave() sets the umask */
+	if (!is_root || uid == 0)
+		return;
+	become(uid, gid, n, groups);
+	acting = true;
+	with_groups = true;
+}
+
 void creds_leave(void)
 {
 	if (!is_root)

@@ -42,6 +42,9 @@ void creds_leave(void);
  * blocks it takes is judged then, and his groups don't matter. */
 void creds_enter_user(uid_t uid);
 
+/* As somebody who is not there, to find out what he may. */
+void creds_enter_groups(uid_t uid, gid_t gid, int n, const gid_t *groups);
+
 /* As the above, for a scope. */
 static inline void cleanup_creds(int *unused)
 {
@@ -55,5 +58,8 @@ static inline void cleanup_creds(int *unused)
 #define CREDS_USER_SCOPE(uid)                                              \
 	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
 		(creds_enter_user(uid), 0)
+#define CREDS_USER_GROUPS_SCOPE(uid, gid, n, groups)                       \
+	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
+		(creds_enter_groups(uid, gid, n, groups), 0)
 
 #endif

@@ -11,10 +11,9 @@
 #include "core/cleanup.h"
 #include "core/recovered.h"
 #include "fs/creds.h"
+#include "fs/fence.h"
 #include "fs/gate.h"
 #include "fs/log.h"
-#include "fs/mapped.h"
-#include "fs/watch.h"
 
 void kept_answer_release(struct kept_answer *a)
 {
@@ -93,11 +92,9 @@ bool kept_is_admin(const struct caller *who)
 		return false;
 	if (ctx->gid == admins)
 		return true;
-	n = fuse_req_getgroups(who->req, 0, NULL);
-	groups = n > 0 ? calloc((size_t)n, sizeof(*groups)) : NULL;
-	if (groups)
-		n = fuse_req_getgroups(who->req, n, groups);
-	for (int i = 0; groups && i < n; i++)
+	/* of the caller, not of who has its id by now */
+	n = process_groups(ctx->pid, ctx->uid, &groups);
+	for (int i = 0; i < n; i++)
 		if (groups[i] == admins)
 			return true;
 	return false;
@@ -155,6 +152,12 @@ static bool is_hidden(const struct share *share, const char *path)
 		share_is_state(share, st.st_dev, st.st_ino));
 }
 
+/* Whatever somebody wrote into locks.json. */
+static bool may_be_document(const struct caller *who, const char *path)
+{
+	return is_spelt_right(path) && !is_hidden(&who->fs->share, path);
+}
+
 /* Whether it is a document he may write, that nobody else is writing by one of
  * its other names. */
 static bool may_keep(const struct caller *who, const char *path,
@@ -163,7 +166,7 @@ static bool may_keep(const struct caller *who, const char *path,
 	enum kept_why why = KEPT_NO_FILE;
 	struct stat st;
 
-	if (is_spelt_right(path) && !is_hidden(&who->fs->share, path))
+	if (may_be_document(who, path))
 		why = look(who, path, &st);
 	if (why == KEPT_DONE && !gate_is_document(who, path))
 		why = KEPT_NO_DOCUMENT;
@@ -259,58 +262,6 @@ void kept_checkin(const struct caller *who, const char *const *paths, size_t n,
 
 /* ---- another's ---- */
 
-/* Whether nobody on this host can write to the file. */
-static bool is_quiet(const struct camfs *fs, const char *path)
-{
-	_cleanup_close_ int fd =
-		beneath_open(fs->share.root_fd, path, O_RDONLY | O_NONBLOCK, 0);
-
-	return fd < 0 || mapped_is_over(fd);
-}
-
-/* Whether he may still have the file open, here or elsewhere. */
-static bool may_be_writing(const struct camfs *fs, const char *path,
-			   const struct seizure *s)
-{
-	const struct record *was = &s->was;
-
-	if (s->in_use)
-		return true;
-	if (record_is_open(was)
-		    ? strcmp(was->lease, registry_lease(fs->registry)) != 0
-		    : fs->share.is_network ||
-			      (was->host && strcmp(was->host, fs->host) != 0))
-		return true;
-	return !is_quiet(fs, path);
-}
-
-/* What he goes on writing is his, and in nobody's way. */
-static int fence(const struct caller *who, const char *path,
-		 const struct record *was, struct kept_answer *a)
-{
-	struct camfs *fs = who->fs;
-	_cleanup_free_ char *name = NULL;
-	struct seen_version before = stale_save_version_at(fs, path);
-	struct record rec = *was;
-	int r = recovered_set_aside(fs->share.root_fd, fs->share.state_fd, path,
-				    was->user, users_id(fs->users, was->user),
-				    &name);
-
-	if (r <= 0)
-		return r;
-	stale_save_copied(fs, path, &before);
-	watcher_tell_replaced(fs->watcher, path);
-	if (buffer_append(&a->recovered, path, strlen(path) + 1) < 0 ||
-	    buffer_append(&a->recovered, name, strlen(name) + 1) < 0)
-		buffer_release(&a->recovered);
-	log_warning("recovered '%s': what %s still writes to it goes to "
-		    "'" STATE_NAME "/" RECOVERED_DIR "/%s'",
-		    path, was->user, name);
-	rec.message = name;
-	history_append(&fs->history, HISTORY_RECOVERED, path, &rec, NULL);
-	return 0;
-}
-
 static void tell(const struct caller *who, const char *event, const char *path,
 		 const struct record *was, const char *reason)
 {
@@ -331,10 +282,8 @@ static bool take_over(const struct caller *who, const char *path,
 		      struct checkout **ret_checkout, struct kept_answer *a)
 {
 	struct checkouts *checkouts = who->fs->checkouts;
-	struct owner owner = owner_of(who);
 	struct wait w = caller_wait(who);
 	struct seizure s = {};
-	bool others;
 	int r = checkouts_seize(checkouts, path, &who->record,
 				own ? who->user : NULL, &w, &s, &a->conflict);
 
@@ -342,9 +291,9 @@ static bool take_over(const struct caller *who, const char *path,
 		return held(who, a, KEPT_NOT_YOURS);
 	if (r < 0)
 		return trouble(who, a, path, gate_failed(who, path, r));
-	others = s.was.user && !record_owned_by(&s.was, &owner);
-	if (others && may_be_writing(who->fs, path, &s))
-		r = fence(who, path, &s.was, a);
+	if (s.was.user && may_be_document(who, path) &&
+	    fence_is_needed(who->fs, path, &s))
+		r = fence_set_aside(who->fs, path, &s, &a->recovered);
 	if (r < 0) {
 		log_error("cannot set '%s' aside in '" STATE_NAME
 			  "/" RECOVERED_DIR "': %s; %s keeps it",
@@ -352,9 +301,9 @@ static bool take_over(const struct caller *who, const char *path,
 		checkouts_unseize(checkouts, &s);
 		return trouble(who, a, path, r);
 	}
-	if (others)
+	if (s.was.user)
 		tell(who, event, path, &s.was, reason);
-	else if (!s.was.user)
+	else
 		refuse(who, a, path, KEPT_NOT_OUT); /* which may be all right */
 	*ret_checkout = s.checkout;
 	checkouts_seized(checkouts, &s);
@@ -397,34 +346,49 @@ void kept_break(const struct caller *who, const char *const *paths, size_t n,
 			return;
 }
 
-static void steal_all(const struct caller *who, const char *const *paths,
-		      size_t n, const char *message, bool own,
-		      struct checkout_claim *taken, struct kept_answer *a)
+/* As any open would, if the path is free or his own; else by force. */
+static bool steal_one(const struct caller *who, const char *message, bool own,
+		      struct checkout_claim *claim, struct kept_answer *a)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!take_over(who, paths[i], HISTORY_STOLEN, message, own,
-			       &taken[i].checkout, a))
-			return;
-		if (a->why == KEPT_NOT_OUT) {
-			registry_conflict_release(&a->conflict);
-			a->why = KEPT_DONE;
-			a->error = 0;
-		}
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct wait w = caller_wait(who);
+	int r = checkouts_take(who->fs->checkouts, claim, 1, &who->record, &w,
+			       &conflict);
+
+	if (r < 0)
+		return trouble(who, a, claim->path,
+			       gate_failed(who, claim->path, r));
+	if (r == 0)
+		return true;
+	if (!take_over(who, claim->path, HISTORY_STOLEN, message, own,
+		       &claim->checkout, a))
+		return false;
+	if (a->why == KEPT_NOT_OUT) { /* by now */
+		registry_conflict_release(&a->conflict);
+		a->why = KEPT_DONE;
+		a->error = 0;
 	}
-	keep(who, paths, n, message, a);
+	return true;
 }
 
 static void steal(const struct caller *who, const char *const *paths, size_t n,
 		  const char *message, bool own, struct kept_answer *a)
 {
 	struct checkout_claim *taken = calloc(n, sizeof(*taken));
+	size_t n_taken = 0;
 
 	if (!taken) {
 		trouble(who, a, paths[0], -ENOMEM);
 		return;
 	}
-	steal_all(who, paths, n, message, own, taken, a);
-	for (size_t i = 0; i < n && taken[i].checkout; i++)
+	for (; n_taken < n; n_taken++) {
+		taken[n_taken].path = paths[n_taken];
+		if (!steal_one(who, message, own, &taken[n_taken], a))
+			break;
+	}
+	if (n_taken == n)
+		keep(who, paths, n, message, a);
+	for (size_t i = 0; i < n_taken; i++)
 		give_back(who, paths[i], taken[i].checkout);
 	free(taken);
 }
