@@ -8,7 +8,9 @@
  *	.camlock/recovered/TIME-USER/PATH
  *
  * and a copy of it put at its path, in one step. What he goes on writing lands
- * in the recovered file, which is his: owned by him, readable by nobody else.
+ * in the recovered file, which is his: owned by him, readable by nobody else;
+ * unless it has another name, and stays as it is for those who use that. The
+ * folders are his when all is in place, and the daemon's until then.
  * TIME is UTC, 2026-11-23T15:58:35.123456Z; of USER what can't be in a file's
  * name is '_'.
  */

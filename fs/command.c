@@ -54,7 +54,7 @@ static void wrap(const struct command *c, const char *argv[])
 
 	for (; n < SHELL_ARGS; n++)
 		argv[n] = shell[n];
-	for (size_t i = 0; c->argv[i] && i <= COMMAND_ARGS_MAX; i++)
+	for (size_t i = 0; i <= COMMAND_ARGS_MAX && c->argv[i]; i++)
 		argv[n++] = c->argv[i];
 	argv[n] = NULL;
 }
