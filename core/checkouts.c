@@ -284,7 +284,7 @@ bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
 	co->written |= written;
 	if (co->fenced) {
 		if (--co->uses == 0)
-			taken_free_fenced(co);
+			taken_free_fenced(c, co);
 		return false;
 	}
 	if (--co->uses > 0) {

@@ -110,7 +110,7 @@ void checkouts_seized(struct checkouts *c, struct seizure *s)
 {
 	LOCK_SCOPE(&c->mutex);
 	if (s->old && --s->old->uses == 0)
-		taken_free_fenced(s->old);
+		taken_free_fenced(c, s->old);
 	s->checkout->busy = false;
 	pthread_cond_broadcast(&c->changed);
 	forget(s);

@@ -57,25 +57,42 @@ void taken_remove(struct checkouts *c, struct checkout *co)
 	free_checkout(co);
 }
 
+static void unlink_fenced(struct checkouts *c, struct checkout *co)
+{
+	if (co->next)
+		co->next->previous = co->previous;
+	if (co->previous)
+		co->previous->next = co->next;
+	else
+		c->fenced = co->next;
+}
+
 void taken_fence(struct checkouts *c, struct checkout *co)
 {
 	hash_remove(&c->by_path, &co->node);
 	c->n_trees -= co->tree;
 	co->fenced = true;
+	co->next = c->fenced;
+	co->previous = NULL;
+	if (co->next)
+		co->next->previous = co;
+	c->fenced = co;
 	pthread_cond_broadcast(&c->changed);
 }
 
 void taken_unfence(struct checkouts *c, struct checkout *co)
 {
 	co->fenced = false;
+	unlink_fenced(c, co);
 	c->n_trees += co->tree;
 	hash_insert(&c->by_path, &co->node,
 		    hash_string(co->path)); /* had room */
 	pthread_cond_broadcast(&c->changed);
 }
 
-void taken_free_fenced(struct checkout *co)
+void taken_free_fenced(struct checkouts *c, struct checkout *co)
 {
+	unlink_fenced(c, co);
 	free_checkout(co);
 }
 
@@ -95,6 +112,8 @@ static void drop(struct hash_node *n)
 void taken_clear(struct checkouts *c)
 {
 	hash_clear(&c->by_path, drop);
+	while (c->fenced)
+		taken_free_fenced(c, c->fenced);
 }
 
 void taken_remember(struct checkouts *c, const struct checkout *co)

@@ -24,6 +24,7 @@ struct checkout {
 	bool gone;    /* the name does not exist */
 	bool brief;   /* ends with its last use, whatever it might stay for */
 	bool fenced;  /* taken over: not in the table, its record another's */
+	struct checkout *next, *previous; /* then: in checkouts.fenced */
 	size_t uses;
 	size_t flushed; /* of them */
 	uint64_t until; /* without uses: stays till then; 0: no time */
@@ -45,12 +46,13 @@ struct checkouts {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	pthread_cond_t timed; /* something is to expire, or closing */
-	struct hash by_path;  /* under mutex, and all that is in it */
-	struct hash scratch;  /* under mutex */
-	size_t n_trees;	      /* under mutex */
-	uint64_t next_sweep;  /* under mutex: when the sweeper wakes */
-	bool closing;	      /* under mutex */
+	pthread_cond_t timed;	 /* something is to expire, or closing */
+	struct hash by_path;	 /* under mutex, and all that is in it */
+	struct hash scratch;	 /* under mutex */
+	struct checkout *fenced; /* under mutex */
+	size_t n_trees;		 /* under mutex */
+	uint64_t next_sweep;	 /* under mutex: when the sweeper wakes */
+	bool closing;		 /* under mutex */
 	struct recent recent[TAKEN_RECENT]; /* under mutex */
 	unsigned next_recent;		    /* under mutex */
 };
@@ -76,7 +78,7 @@ void taken_remove(struct checkouts *c, struct checkout *co);
 /* Takes it out, but keeps it for the uses it has; and puts it back in. */
 void taken_fence(struct checkouts *c, struct checkout *co);
 void taken_unfence(struct checkouts *c, struct checkout *co);
-void taken_free_fenced(struct checkout *co);
+void taken_free_fenced(struct checkouts *c, struct checkout *co);
 
 /* It goes by another path now; takes the path over. */
 void taken_rename(struct checkouts *c, struct checkout *co, char *path);

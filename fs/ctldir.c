@@ -29,6 +29,7 @@ struct ctldir {
 	struct hash by_id;     /* under mutex */
 	struct hash by_path;   /* under mutex */
 	uint64_t last_id;      /* under mutex */
+	struct ctlfile *files; /* under mutex: the kernel's handles */
 };
 
 int ctldir_open(struct ctldir **ret_ctldir, struct camfs *fs)
@@ -49,10 +50,38 @@ static void drop_node(struct hash_node *n)
 	free(container_of(n, struct node, by_id));
 }
 
+/* The session may end without the kernel's releasing all of them. */
+static void fill_handle(struct ctldir *c, struct fuse_file_info *fi,
+			struct ctlfile *f)
+{
+	fi->fh = (uintptr_t)f;
+	fi->direct_io = 1;
+	LOCK_SCOPE(&c->mutex);
+	f->next = c->files;
+	if (f->next)
+		f->next->previous = f;
+	c->files = f;
+}
+
+static void close_handle(struct ctldir *c, struct ctlfile *f)
+{
+	pthread_mutex_lock(&c->mutex);
+	if (f->next)
+		f->next->previous = f->previous;
+	if (f->previous)
+		f->previous->next = f->next;
+	else
+		c->files = f->next;
+	pthread_mutex_unlock(&c->mutex);
+	ctlfile_unref(f);
+}
+
 void ctldir_free(struct ctldir *c)
 {
 	if (!c)
 		return;
+	while (c->files)
+		close_handle(c, c->files);
 	free(c->by_path.slots);
 	hash_clear(&c->by_id, drop_node);
 	pthread_mutex_destroy(&c->mutex);
@@ -206,10 +235,12 @@ static int fill_entry(fuse_req_t req, const char *path,
 static void reply_entry(fuse_req_t req, int r,
 			const struct fuse_entry_param *entry)
 {
+	struct camfs *fs = camfs_of(req);
+
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_entry(req, entry) < 0)
-		ctldir_forget(camfs_of(req), entry->ino, 1);
+		ctldir_forget(fs, entry->ino, 1);
 }
 
 void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
@@ -262,15 +293,10 @@ void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 		reply_attr(req, ino, path);
 }
 
-static void fill_handle(struct fuse_file_info *fi, struct ctlfile *f)
-{
-	fi->fh = (uintptr_t)f;
-	fi->direct_io = 1;
-}
-
 void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	struct camfs *fs = camfs_of(req);
+	_cleanup_free_ char *path = path_of(fs->ctldir, ino);
 	struct ctlfile *f;
 	int r = path ? ctlfile_open(req, path, fi->flags, &f) : -ESTALE;
 
@@ -278,9 +304,9 @@ void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fill_handle(fi, f);
+	fill_handle(camfs_of(req)->ctldir, fi, f);
 	if (fuse_reply_open(req, fi) < 0)
-		ctlfile_unref(f);
+		close_handle(fs->ctldir, f);
 }
 
 /* The path of a name that is about to be made or removed; NULL when the error
@@ -299,6 +325,7 @@ static char *path_for(fuse_req_t req, fuse_ino_t dir, const char *name)
 void ctldir_create(fuse_req_t req, fuse_ino_t dir, const char *name,
 		   struct fuse_file_info *fi)
 {
+	struct camfs *fs = camfs_of(req);
 	_cleanup_free_ char *path = path_for(req, dir, name);
 	struct fuse_entry_param entry;
 	struct ctlfile *f;
@@ -318,10 +345,10 @@ void ctldir_create(fuse_req_t req, fuse_ino_t dir, const char *name,
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fill_handle(fi, f);
+	fill_handle(camfs_of(req)->ctldir, fi, f);
 	if (fuse_reply_create(req, &entry, fi) < 0) {
-		ctldir_forget(camfs_of(req), entry.ino, 1);
-		ctlfile_unref(f);
+		ctldir_forget(fs, entry.ino, 1);
+		close_handle(fs->ctldir, f);
 	}
 }
 
@@ -368,7 +395,7 @@ void ctldir_poll(fuse_req_t req, struct fuse_file_info *fi,
 
 void ctldir_release(fuse_req_t req, struct fuse_file_info *fi)
 {
-	ctlfile_unref(ctlfile_of(fi));
+	close_handle(camfs_of(req)->ctldir, ctlfile_of(fi));
 }
 
 /* ---- folders ---- */
@@ -390,9 +417,9 @@ void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fill_handle(fi, f);
+	fill_handle(camfs_of(req)->ctldir, fi, f);
 	if (fuse_reply_open(req, fi) < 0)
-		ctlfile_unref(f);
+		close_handle(fs->ctldir, f);
 }
 
 /* An entry's offset is the one behind it in the list. */
@@ -443,5 +470,5 @@ void ctldir_readdirplus(fuse_req_t req, size_t size, off_t offset,
 
 void ctldir_releasedir(fuse_req_t req, struct fuse_file_info *fi)
 {
-	ctlfile_unref(ctlfile_of(fi));
+	close_handle(camfs_of(req)->ctldir, ctlfile_of(fi));
 }

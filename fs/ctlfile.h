@@ -14,6 +14,7 @@
 /* A reply is made from it, and as soon as the kernel has that, it may release
  * the handle: so it is counted. */
 struct ctlfile {
+	struct ctlfile *next, *previous; /* in ctldir.files */
 	atomic_int refs;
 	enum {
 		CTLFILE_TEXT,	 /* `text`, as it was when opened; a listing */

@@ -190,8 +190,8 @@ static void camfs_close(struct camfs *fs)
 	mapped_free(fs->mapped);
 	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
-	watcher_free(fs->watcher);
 	ctldir_free(fs->ctldir);
+	watcher_free(fs->watcher);
 	samba_free(fs->samba);
 	users_free(fs->users);
 	file_free_all(fs);
