@@ -98,6 +98,13 @@ int checkouts_seize(struct checkouts *c, const char *path,
 void checkouts_seized(struct checkouts *c, struct seizure *s);
 void checkouts_unseize(struct checkouts *c, struct seizure *s);
 
+/* Whether the path has uses just now. */
+bool checkouts_in_use(struct checkouts *c, const char *path);
+
+/* The path was taken from its owner through another mount: his uses of it are
+ * nobody's from now on. */
+void checkouts_lost(struct checkouts *c, const char *path);
+
 /* A handle was flushed for the first time, or is known to be in use again. */
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed);
 

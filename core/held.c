@@ -90,6 +90,14 @@ void held_drop_gains(struct request *q)
 	}
 }
 
+/* Broken through another mount, which has put a copy of the file there. */
+static bool was_replaced(const struct registry *r, const char *path)
+{
+	const struct registry_options *o = &r->options;
+
+	return o->was_replaced && o->was_replaced(o->on_event_arg, path);
+}
+
 /* A record of ours that another program's rewrite lost, with the file still
  * open, goes back in. If another's stands there now, two people hold the file,
  * and all we can do is say so. */
@@ -102,6 +110,12 @@ static bool reassert(struct registry *r, struct held *h)
 		return false;
 	if (record_parse(&ours, h->text, strlen(h->text)) < 0)
 		return false;
+	if (was_replaced(r, h->path)) {
+		events_note(r, REGISTRY_REPLACED, h->path, &ours);
+		hash_remove(&r->held, &h->node);
+		held_free(&h->node);
+		return false;
+	}
 	if (found > 0) {
 		if (!h->lost && strcmp(now.user, ours.user) != 0)
 			events_note(r, REGISTRY_LOST, h->path, &now);
@@ -119,9 +133,14 @@ bool held_reassert(struct registry *r)
 {
 	bool edited = false;
 
-	for (size_t i = 0; i < r->held.n_slots; i++)
-		for (struct hash_node *n = r->held.slots[i]; n; n = n->next)
+	for (size_t i = 0; i < r->held.n_slots; i++) {
+		struct hash_node *next;
+
+		for (struct hash_node *n = r->held.slots[i]; n; n = next) {
+			next = n->next; /* it may be let go */
 			edited |=
 				reassert(r, container_of(n, struct held, node));
+		}
+	}
 	return edited;
 }

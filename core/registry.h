@@ -12,8 +12,10 @@
  *
  * An *open* checkout belongs to the mount that took it and names its lease;
  * the registry remembers it, and puts it back if another program's rewrite
- * lost it ("reasserted"). An open record whose lease is stale is nobody's: it
- * is dropped ("reaped") at start, and whenever it is in somebody's way.
+ * lost it ("reasserted"), unless another file is at the path by now: then it
+ *was broken through another mount. An open record whose lease is stale is
+ *nobody's: it is dropped ("reaped") at start, and whenever it is in somebody's
+ *way.
  *
  * Concurrent requests are combined: one thread takes the file lock, applies
  * all that wait, and writes once.
@@ -48,6 +50,9 @@ struct registry_event {
 		REGISTRY_REASSERTED, /* path, record: put back */
 		REGISTRY_LOST,	     /* path, record: now another's, though we
 					hold it */
+		REGISTRY_REPLACED,   /* path, record: ours is gone, and so is
+					the file from its path: it was broken
+					from elsewhere */
 		REGISTRY_MENDED,     /* path: where the damaged file went */
 		REGISTRY_STUCK,	     /* error: checkins wait for the share */
 	} type;
@@ -64,6 +69,10 @@ struct registry_options {
 	bool observer; /* takes no lease and no open checkouts; for tools */
 	void (*on_event)(void *arg, const struct registry_event *event);
 	void *on_event_arg;
+	/* Whether another file is at a path of ours than the one that is open:
+	 * then its record is not put back. Asked under the file lock, with no
+	 * mutex held; NULL: it never is. */
+	bool (*was_replaced)(void *on_event_arg, const char *path);
 };
 
 /* Reads the records, takes a lease, reaps what dead mounts left behind.

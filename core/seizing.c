@@ -116,6 +116,26 @@ void checkouts_seized(struct checkouts *c, struct seizure *s)
 	forget(s);
 }
 
+bool checkouts_in_use(struct checkouts *c, const char *path)
+{
+	struct checkout *co;
+
+	LOCK_SCOPE(&c->mutex);
+	co = taken_find(c, path);
+	return co && !co->busy && co->uses > 0;
+}
+
+/* A busy one is just being taken, or given back: the registry has the say. */
+void checkouts_lost(struct checkouts *c, const char *path)
+{
+	struct checkout *co;
+
+	LOCK_SCOPE(&c->mutex);
+	co = taken_find(c, path);
+	if (co && !co->busy && co->uses > 0)
+		taken_fence(c, co);
+}
+
 void checkouts_unseize(struct checkouts *c, struct seizure *s)
 {
 	struct wait w = wait_for_ms(UNSEIZE_WAIT_MS);

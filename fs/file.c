@@ -345,6 +345,24 @@ static void look_for_writer(void *arg, struct inode *inode)
 	}
 }
 
+static void look_for_any_writer(void *arg, struct inode *inode)
+{
+	struct other_writer *any = arg;
+
+	LOCK_SCOPE(inode_stripe(&any->fs->inodes, inode));
+	for (struct inode_use *u = inode->uses; u; u = u->next)
+		if (can_write(file_of_use(u)))
+			any->found = file_of_use(u);
+}
+
+bool file_has_writer(struct camfs *fs, const struct stat *st)
+{
+	struct other_writer any = { .fs = fs };
+
+	inodes_with_file(&fs->inodes, st, look_for_any_writer, &any);
+	return any.found;
+}
+
 bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 			   uid_t *ret_uid, pid_t *ret_pid)
 {

@@ -84,6 +84,9 @@ void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 			   uid_t *ret_uid, pid_t *ret_pid);
 
+/* Whether anybody can write to it through a handle. */
+bool file_has_writer(struct camfs *fs, const struct stat *st);
+
 /* Whether a path is open for writing through this mount, and nothing has been
  * written yet. */
 bool file_is_untouched(struct camfs *fs, const char *path);

@@ -10,9 +10,11 @@
 
 #include "core/cleanup.h"
 #include "core/lockholder.h"
+#include "core/recovered.h"
 #include "core/timestamp.h"
 #include "fs/file.h"
 #include "fs/log.h"
+#include "fs/mapped.h"
 
 #define MAX_NAMES 2
 
@@ -644,6 +646,35 @@ void gate_note(const struct caller *who, const char *event, const char *path)
 
 /* ---- what the registry has to tell ---- */
 
+/* Nobody of ours has the file open that is at the path; but somebody has it
+ * open, by its name. While an operation on the name is under way, that is so
+ * for a moment; but only then do we find its record gone, too, if somebody who
+ * ignores the file lock has just wiped it. */
+bool gate_was_replaced(void *camfs, const char *path)
+{
+	struct camfs *fs = camfs;
+	struct stat st;
+
+	return fs->checkouts && fs->mapped &&
+	       checkouts_in_use(fs->checkouts, path) &&
+	       inodes_stat_path(&fs->inodes, path, &st) == 0 &&
+	       S_ISREG(st.st_mode) && !file_has_writer(fs, &st) &&
+	       !mapped_has(fs->mapped, &st);
+}
+
+/* If it is still so: he may have taken it again since. */
+static void lose(struct camfs *fs, const char *path, const struct record *was)
+{
+	if (!gate_was_replaced(fs, path))
+		return;
+	checkouts_lost(fs->checkouts, path);
+	log_warning("lost '%s': it was taken from %s through another mount; "
+		    "what is still written to it here is in '" STATE_NAME
+		    "/" RECOVERED_DIR "'",
+		    path, was ? was->user : "unknown");
+	history_append(&fs->history, HISTORY_LOST, path, was, NULL);
+}
+
 static void on_record_event(struct camfs *fs, const struct registry_event *e)
 {
 	const struct record *r = e->record;
@@ -657,6 +688,9 @@ static void on_record_event(struct camfs *fs, const struct registry_event *e)
 			    e->path, user, or_unknown(r ? r->host : NULL),
 			    since);
 		history_append(&fs->history, HISTORY_REAPED, e->path, r, NULL);
+		break;
+	case REGISTRY_REPLACED:
+		lose(fs, e->path, r);
 		break;
 	case REGISTRY_REASSERTED:
 		log_warning("reasserted '%s': its record (%s, since %s) was "

@@ -112,7 +112,8 @@ bool gate_is_document(const struct caller *who, const char *path);
 int gate_check_links(const struct caller *who, const struct stat *st,
 		     const char *path);
 
-/* For events of the registry. */
+/* For the registry: its events, and what it asks. */
+bool gate_was_replaced(void *camfs, const char *path);
 void gate_on_event(void *camfs, const struct registry_event *event);
 
 /* Says that something was deleted or renamed, by whom. */

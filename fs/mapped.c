@@ -22,6 +22,7 @@ struct mapping {
 	int fd;
 	struct open_file *file; /* released; not what is open */
 	bool written;
+	struct stat st; /* which file it is */
 	uint64_t pause;
 	uint64_t look; /* when to look again */
 };
@@ -186,11 +187,24 @@ void mapped_wait(struct mapped *m, int fd, struct open_file *file, bool written)
 					 .written = written,
 					 .pause = PAUSE_FIRST,
 					 .look = clock_now() + PAUSE_FIRST };
+	if (map)
+		fstat(fd, &map->st);
 	if (map && hand_over(m, map))
 		return;
 	free(map); /* then it ends early */
 	close(fd);
 	file_free(m->fs, file, written);
+}
+
+bool mapped_has(struct mapped *m, const struct stat *st)
+{
+	LOCK_SCOPE(&m->mutex);
+	for (struct watcher *w = m->watchers; w; w = w->next)
+		for (struct mapping *map = w->list; map; map = map->next)
+			if (map->st.st_dev == st->st_dev &&
+			    map->st.st_ino == st->st_ino)
+				return true;
+	return false;
 }
 
 int mapped_open(struct mapped **ret_mapped, struct camfs *fs)

@@ -22,6 +22,9 @@ void mapped_free(struct mapped *m);
  * for reading only. */
 bool mapped_is_over(int fd);
 
+/* Whether it waits for the end of a mapping of that file. */
+bool mapped_has(struct mapped *m, const struct stat *st);
+
 /* Looks again and again, more and more seldom, and closes the gate when it is
  * over. Takes the descriptor and the file, whose own is closed. */
 void mapped_wait(struct mapped *m, int fd, struct open_file *file,

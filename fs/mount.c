@@ -92,6 +92,7 @@ static int open_registry(struct camfs *fs)
 		.host = fs->host,
 		.on_event = gate_on_event,
 		.on_event_arg = fs,
+		.was_replaced = gate_was_replaced,
 	};
 	struct wait w = wait_for_ms(fs->options->lock_timeout);
 	int r;
