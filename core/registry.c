@@ -175,6 +175,12 @@ int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)
 	return snapshot_cache_get(&r->snapshots, &r->store, ret_snapshot);
 }
 
+int registry_snapshot_others(struct registry *r, struct snapshot **ret_snapshot)
+{
+	return snapshot_cache_get_others(&r->snapshots, &r->store,
+					 ret_snapshot);
+}
+
 const char *registry_lease(const struct registry *r)
 {
 	return r->lease.id;

@@ -177,6 +177,11 @@ int registry_break(struct registry *r, const char *path, const struct wait *w,
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot);
 void snapshot_release(struct snapshot *s);
 
+/* The same without this mount's own open records: what those do not change, so
+ * that it is cheap while nobody else comes or goes. */
+int registry_snapshot_others(struct registry *r,
+			     struct snapshot **ret_snapshot);
+
 size_t snapshot_count(const struct snapshot *s);
 const char *snapshot_path(const struct snapshot *s, size_t i);
 const char *snapshot_text(const struct snapshot *s, size_t i, size_t *ret_len);

@@ -11,6 +11,7 @@
 struct snapshot {
 	atomic_int refs;
 	struct signature signature; /* of the file it is a copy of */
+	uint64_t others;	    /* store_others() of what it is a copy of */
 	struct entries entries;
 	size_t count;
 	const struct entry **sorted;
@@ -69,20 +70,31 @@ static int compare(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
-/* Lists what can be found by path: not the entries whose key is none. */
-static int sort(struct snapshot *s)
+static bool is_own(const struct store *store, const struct snapshot *s,
+		   const struct entry *e)
+{
+	size_t len;
+	const char *text = entries_value(&s->entries, e, &len);
+
+	return store_is_own(store, text, len);
+}
+
+/* Lists what can be found by path: not the entries whose key is none.
+ * `without`: the store whose own records are left out, or NULL. */
+static int sort(struct snapshot *s, const struct store *without)
 {
 	s->sorted = calloc(s->entries.by_key.count + 1, sizeof(*s->sorted));
 	if (!s->sorted)
 		return -ENOMEM;
 	for (const struct entry *e = s->entries.head; e; e = e->next)
-		if (e->key[0])
+		if (e->key[0] && !(without && is_own(without, s, e)))
 			s->sorted[s->count++] = e;
 	qsort(s->sorted, s->count, sizeof(*s->sorted), compare);
 	return 0;
 }
 
-static int make(struct store *store, struct snapshot **ret_snapshot)
+static int make(struct store *store, bool others,
+		struct snapshot **ret_snapshot)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 	int r;
@@ -92,7 +104,7 @@ static int make(struct store *store, struct snapshot **ret_snapshot)
 	s->refs = 1;
 	r = store_copy(store, &s->entries, &s->signature);
 	if (r == 0)
-		r = sort(s);
+		r = sort(s, others ? store : NULL);
 	if (r < 0) {
 		snapshot_release(s);
 		return r;
@@ -104,38 +116,42 @@ static int make(struct store *store, struct snapshot **ret_snapshot)
 void snapshot_cache_init(struct snapshot_cache *c)
 {
 	c->last = NULL;
+	c->others = NULL;
 	pthread_mutex_init(&c->mutex, NULL);
 }
 
 void snapshot_cache_release(struct snapshot_cache *c)
 {
 	snapshot_release(c->last);
+	snapshot_release(c->others);
 	pthread_mutex_destroy(&c->mutex);
 }
 
-static struct snapshot *get_last(struct snapshot_cache *c)
+static struct snapshot *get(struct snapshot_cache *c, struct snapshot **which)
 {
 	LOCK_SCOPE(&c->mutex);
-	if (c->last)
-		atomic_fetch_add(&c->last->refs, 1);
-	return c->last;
+	if (*which)
+		atomic_fetch_add(&(*which)->refs, 1);
+	return *which;
 }
 
-static struct snapshot *set_last(struct snapshot_cache *c, struct snapshot *s)
+static void set(struct snapshot_cache *c, struct snapshot **which,
+		struct snapshot *s)
 {
 	struct snapshot *old;
 
-	LOCK_SCOPE(&c->mutex);
-	old = c->last;
-	c->last = s;
+	pthread_mutex_lock(&c->mutex);
+	old = *which;
+	*which = s;
 	atomic_fetch_add(&s->refs, 1);
-	return old;
+	pthread_mutex_unlock(&c->mutex);
+	snapshot_release(old);
 }
 
 int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
 		       struct snapshot **ret_snapshot)
 {
-	struct snapshot *s = get_last(c);
+	struct snapshot *s = get(c, &c->last);
 	int r;
 
 	if (s && store_is_current(store, &s->signature)) {
@@ -143,10 +159,33 @@ int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
 		return 0;
 	}
 	snapshot_release(s);
-	r = make(store, &s);
+	r = make(store, false, &s);
 	if (r < 0)
 		return r;
-	snapshot_release(set_last(c, s));
+	set(c, &c->last, s);
+	*ret_snapshot = s;
+	return 0;
+}
+
+int snapshot_cache_get_others(struct snapshot_cache *c, struct store *store,
+			      struct snapshot **ret_snapshot)
+{
+	struct snapshot *s = get(c, &c->others);
+	uint64_t now = store_others(store);
+	int r;
+
+	if (s && now && s->others == now) {
+		*ret_snapshot = s;
+		return 0;
+	}
+	snapshot_release(s);
+	r = make(store, true, &s);
+	if (r < 0)
+		return r;
+	/* the same before and after: so it was when the copy was made */
+	s->others = now == store_others(store) ? now : 0;
+	if (s->others)
+		set(c, &c->others, s);
 	*ret_snapshot = s;
 	return 0;
 }

@@ -10,15 +10,18 @@
 #include "core/registry.h"
 #include "core/store.h"
 
-/* Keeps the last snapshot for as long as it is right. */
+/* Keeps the last snapshots for as long as they are right. */
 struct snapshot_cache {
 	pthread_mutex_t mutex;
-	struct snapshot *last; /* under mutex */
+	struct snapshot *last;	 /* under mutex */
+	struct snapshot *others; /* under mutex: without our open records */
 };
 
 void snapshot_cache_init(struct snapshot_cache *c);
 void snapshot_cache_release(struct snapshot_cache *c);
 int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
 		       struct snapshot **ret_snapshot);
+int snapshot_cache_get_others(struct snapshot_cache *c, struct store *store,
+			      struct snapshot **ret_snapshot);
 
 #endif

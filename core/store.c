@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/record.h"
 #include "core/salvage.h"
 #include "core/statefile.h"
 #include "core/timestamp.h"
@@ -48,6 +49,24 @@ static void stamp(int fd)
 }
 
 /* ---- what a copy lacks ---- */
+
+bool store_is_own(const struct store *s, const char *text, size_t len)
+{
+	_cleanup_record_ struct record rec = {};
+
+	return memmem(text, len, s->tag, strlen(s->tag)) &&
+	       record_parse(&rec, text, len) == 0 && record_is_open(&rec) &&
+	       rec.lease && !strcmp(rec.lease, s->tag);
+}
+
+/* An entry comes or goes; NULL: there is none. */
+static void note_others(struct store *s, const char *text, size_t len)
+{
+	if (!text || store_is_own(s, text, len))
+		return;
+	s->others++;
+	s->others_dirty = true;
+}
 
 static void note_edits(struct store *s, const struct edit *edits, int n)
 {
@@ -252,6 +271,7 @@ static void settle(struct store *s)
 	s->loaded =
 		known; /* it is in the file all the same: to be read again */
 	s->dirty = false;
+	s->others_dirty = false;
 }
 
 static int flush_folder(struct store *s)
@@ -410,6 +430,8 @@ static void set_entries(struct store *s, struct entries *e,
 	s->signature = *signature;
 	s->loaded = true;
 	s->dirty = false;
+	s->others++;
+	s->others_dirty = false;
 	pthread_mutex_unlock(&s->mutex);
 	*e = old;
 	s->spare_stale = stale_all;
@@ -474,15 +496,28 @@ int store_load(struct store *s)
 
 /* ---- edits, copies, life ---- */
 
+const char *store_find(const struct store *s, const char *key, size_t *ret_len)
+{
+	const struct entry *entry = entries_find(&s->entries, key);
+
+	*ret_len = 0;
+	return entry ? entries_value(&s->entries, entry, ret_len) : NULL;
+}
+
 int store_put(struct store *s, const char *key, const char *value, size_t len)
 {
 	struct edit edits[2];
+	const char *old;
+	size_t old_len;
 	int n;
 
 	LOCK_SCOPE(&s->mutex);
+	old = store_find(s, key, &old_len);
+	note_others(s, old, old_len);
 	n = entries_put(&s->entries, key, value, len, edits);
 	if (n < 0)
 		return n;
+	note_others(s, value, len);
 	note_edits(s, edits, n);
 	return 0;
 }
@@ -490,17 +525,14 @@ int store_put(struct store *s, const char *key, const char *value, size_t len)
 void store_remove(struct store *s, const char *key)
 {
 	struct edit edit;
+	const char *old;
+	size_t len;
 
 	LOCK_SCOPE(&s->mutex);
+	old = store_find(s, key, &len);
+	note_others(s, old, len);
 	if (entries_remove(&s->entries, key, &edit))
 		note_edits(s, &edit, 1);
-}
-
-const char *store_find(const struct store *s, const char *key, size_t *ret_len)
-{
-	const struct entry *entry = entries_find(&s->entries, key);
-
-	return entry ? entries_value(&s->entries, entry, ret_len) : NULL;
 }
 
 /* Returns 1 with a copy of what is in memory, if that is what is in the file,
@@ -571,11 +603,25 @@ bool store_is_current(const struct store *s, const struct signature *signature)
 	return sign(s, &now) == 0 && signature_same(&now, signature);
 }
 
+uint64_t store_others(struct store *s)
+{
+	struct signature now;
+
+	if (sign(s, &now) < 0)
+		return 0;
+	LOCK_SCOPE(&s->mutex);
+	return s->loaded && !s->others_dirty &&
+			       signature_same(&now, &s->signature)
+		       ? s->others
+		       : 0;
+}
+
 int store_init(struct store *s, int dirfd, const char *name, const char *tag)
 {
 	*s = (struct store){
 		.dirfd = dirfd,
 		.name = strdup(name),
+		.tag = strdup(tag),
 		.can_exchange = true,
 		.can_lease = true,
 		.live_fd = -1,
@@ -585,8 +631,9 @@ int store_init(struct store *s, int dirfd, const char *name, const char *tag)
 	};
 	if (asprintf(&s->spare_name, "%s" STORE_SPARE "%s", name, tag) < 0)
 		s->spare_name = NULL;
-	if (!s->name || !s->spare_name) {
+	if (!s->name || !s->spare_name || !s->tag) {
 		free(s->name);
+		free(s->tag);
 		free(s->spare_name);
 		s->name = NULL;
 		return -ENOMEM;
@@ -602,6 +649,7 @@ void store_release(struct store *s)
 	pthread_mutex_destroy(&s->mutex);
 	free(s->name);
 	free(s->spare_name);
+	free(s->tag);
 }
 
 void store_remove_spare(const struct store *s, const char *tag)

@@ -65,6 +65,7 @@ struct store {
 	int dirfd; /* the folder of locks.json; borrowed */
 	char *name;
 	char *spare_name;
+	char *tag;
 
 	/* Of the one who holds the file lock. */
 	bool can_exchange; /* until shown otherwise */
@@ -84,9 +85,12 @@ struct store {
 	struct signature signature; /* under mutex: of what entries say, if */
 	bool loaded;		    /* under mutex: they say anything and */
 	bool dirty;		    /* under mutex: no edit waits */
+	uint64_t others;	    /* under mutex: see store_others() */
+	bool others_dirty;	    /* under mutex: such an edit waits */
 };
 
-/* `tag` tells our spare from those of other mounts. Touches no file.
+/* `tag` tells our spare from those of other mounts; it is our lease, if we have
+ * one. Touches no file.
  * Returns 0 or -errno. */
 int store_init(struct store *s, int dirfd, const char *name, const char *tag);
 
@@ -126,5 +130,12 @@ int store_peek(struct store *s, const char *key, struct buffer *ret_text);
 
 /* Whether a copy of that state is still right. */
 bool store_is_current(const struct store *s, const struct signature *signature);
+
+/* Whether a record is the open one of our lease. */
+bool store_is_own(const struct store *s, const char *text, size_t len);
+
+/* A number that is the same as long as all records are but our own open ones;
+ * 0 if that can't be told just now. Any thread. */
+uint64_t store_others(struct store *s);
 
 #endif

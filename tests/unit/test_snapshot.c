@@ -83,6 +83,122 @@ static void it_is_the_same_until_the_file_changes(void)
 	close_both();
 }
 
+static struct snapshot *get_others(void)
+{
+	struct snapshot *s = NULL;
+
+	CHECK_NUMBER(snapshot_cache_get_others(&cache, &store, &s), 0);
+	return s;
+}
+
+static void put(const char *key, const char *text)
+{
+	CHECK(store_load(&store) >= 0);
+	CHECK_NUMBER(store_put(&store, key, text, strlen(text)), 0);
+}
+
+#define OURS(message)                                      \
+	"{\"user\": \"u\", \"message\": \"" message "\", " \
+	"\"kind\": \"open\", \"lease\": \"a\"}"
+
+/* Our mount is "a". */
+static void others_are_all_but_our_open_ones(void)
+{
+	struct snapshot *s;
+
+	write_text("locks.json",
+		   "{\"ours\": " OURS("m") ", \"bare\": {\"user\": \"u\"}, "
+					   "\"other\": {\"user\": \"u\", "
+					   "\"kind\": \"open\", "
+					   "\"lease\": \"b\"}, "
+					   "\"kept\": {\"user\": \"u\", "
+					   "\"kind\": \"kept\", "
+					   "\"lease\": \"a\"}, "
+					   "\"says\": {\"user\": \"u\", "
+					   "\"kind\": \"open\", "
+					   "\"message\": \"a\"}, \"odd\": 1}");
+	open_both();
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 5);
+	CHECK_STRING(snapshot_path(s, 0), "bare");
+	CHECK_STRING(snapshot_path(s, 1), "kept");
+	CHECK_STRING(snapshot_path(s, 2), "odd");
+	CHECK_STRING(snapshot_path(s, 3), "other");
+	CHECK_STRING(snapshot_path(s, 4), "says");
+	snapshot_release(s);
+	close_both();
+}
+
+/* While an edit waits, others are what the file says; then what it came to. */
+static void commit(const struct snapshot *before, bool same)
+{
+	struct snapshot *s = get_others();
+
+	CHECK_NUMBER(snapshot_count(s), snapshot_count(before));
+	CHECK((s == before) == same);
+	snapshot_release(s);
+	CHECK_NUMBER(store_commit(&store, false), 0);
+	s = get_others();
+	CHECK((s == before) == same);
+	snapshot_release(s);
+}
+
+static void others_are_the_same_until_another_comes_or_goes(void)
+{
+	struct snapshot *s;
+
+	open_both();
+	put("p", "{\"user\": \"bob\"}");
+	CHECK_NUMBER(store_commit(&store, false), 0);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 1);
+	put("ours", OURS("m"));
+	commit(s, true);
+	put("ours", OURS("n"));
+	commit(s, true);
+	store_remove(&store, "ours");
+	commit(s, true);
+	put("q", "{\"user\": \"bob\"}");
+	commit(s, false);
+	snapshot_release(s);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 2);
+	put("q", OURS("over another's"));
+	commit(s, false);
+	snapshot_release(s);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 1);
+	put("q", "{\"user\": \"bob\"}");
+	store_discard(&store);
+	snapshot_release(s);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 1);
+	store_remove(&store, "p");
+	commit(s, false);
+	snapshot_release(s);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 0);
+	snapshot_release(s);
+	close_both();
+}
+
+static void others_are_what_another_program_wrote(void)
+{
+	struct snapshot *s;
+
+	write_text("locks.json", "{\"p\": 1}");
+	open_both();
+	CHECK(store_load(&store) >= 0);
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 1);
+	snapshot_release(s);
+	write_text("locks.json", "{\"p\": 1, \"q\": 2}");
+	s = get_others();
+	CHECK_NUMBER(snapshot_count(s), 2);
+	snapshot_release(s);
+	close_both();
+}
+
 static void a_damaged_file_gives_no_snapshot(void)
 {
 	struct snapshot *s = NULL;
@@ -138,6 +254,9 @@ int main(void)
 {
 	TEST(it_is_sorted_and_searched_by_bytes);
 	TEST(it_is_the_same_until_the_file_changes);
+	TEST(others_are_all_but_our_open_ones);
+	TEST(others_are_the_same_until_another_comes_or_goes);
+	TEST(others_are_what_another_program_wrote);
 	TEST(a_damaged_file_gives_no_snapshot);
 	TEST(it_is_consistent_beside_a_writer);
 	return tests_done();
