@@ -138,6 +138,7 @@ static ssize_t use_or_add(struct checkouts *c, struct checkout_claim *claims,
 
 		if (co) {
 			co->uses++;
+			taken_add_file(c, co);
 			ending_set(c, co, 0);
 		} else {
 			co = taken_add(c, &claims[i], want);
@@ -247,6 +248,19 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 
+int checkouts_list_others(struct checkouts *c, const struct record *owner,
+			  struct buffer *ret_paths)
+{
+	int r = 0;
+
+	LOCK_SCOPE(&c->mutex);
+	for (struct checkout *co = c->files; r == 0 && co; co = co->next_file)
+		if (!co->tree && !checkout_is_owned_by(co, owner))
+			r = buffer_append(ret_paths, co->path,
+					  strlen(co->path) + 1);
+	return r;
+}
+
 /* ---- on purpose ---- */
 
 int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
@@ -338,6 +352,7 @@ void checkouts_name_made(struct checkouts *c, const char *path)
 	if (!co || co->busy || !co->gone)
 		return;
 	co->gone = false;
+	taken_add_file(c, co);
 	if (co->uses == 0 && !ending_is_put_off(c, co, co->scratch))
 		ending_now(c, co);
 }

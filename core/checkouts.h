@@ -28,6 +28,7 @@
 
 #include <sys/types.h>
 
+#include "core/buffer.h"
 #include "core/record.h"
 #include "core/registry.h"
 
@@ -67,6 +68,12 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 		    bool after_close, const struct record *want,
 		    const struct wait *w,
 		    struct registry_conflict *ret_conflict);
+
+/* Appends the paths, each with a NUL behind it, of the files that another owner
+ * has through this mount, or is just taking. Names that only wait to exist
+ * again are not among them. Returns 0 or -ENOMEM. */
+int checkouts_list_others(struct checkouts *c, const struct record *owner,
+			  struct buffer *ret_paths);
 
 /* Keeps the paths, as registry_keep(); others who have just closed one of them
  * are waited for. Returns 0; CHECKOUTS_REFUSED with what is in the way; or

@@ -64,6 +64,8 @@ bool ending_is_put_off(struct checkouts *c, struct checkout *co, pid_t pid)
 	}
 	if (ms == 0 || co->tree)
 		return false;
+	if (co->gone)
+		taken_remove_file(co);
 	ending_set(c, co, clock_now() + ms * NSEC_PER_MSEC);
 	return true;
 }

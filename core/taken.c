@@ -29,6 +29,27 @@ struct checkout *taken_find(struct checkouts *c, const char *path)
 	return NULL;
 }
 
+void taken_add_file(struct checkouts *c, struct checkout *co)
+{
+	if (co->file_link)
+		return;
+	co->next_file = c->files;
+	co->file_link = &c->files;
+	if (co->next_file)
+		co->next_file->file_link = &co->next_file;
+	c->files = co;
+}
+
+void taken_remove_file(struct checkout *co)
+{
+	if (!co->file_link)
+		return;
+	*co->file_link = co->next_file;
+	if (co->next_file)
+		co->next_file->file_link = co->file_link;
+	co->file_link = NULL;
+}
+
 struct checkout *taken_add(struct checkouts *c,
 			   const struct checkout_claim *claim,
 			   const struct record *want)
@@ -46,12 +67,14 @@ struct checkout *taken_add(struct checkouts *c,
 	c->n_trees += co->tree;
 	co->busy = true;
 	co->uses = 1;
+	taken_add_file(c, co);
 	return co;
 }
 
 void taken_remove(struct checkouts *c, struct checkout *co)
 {
 	hash_remove(&c->by_path, &co->node);
+	taken_remove_file(co);
 	c->n_trees -= co->tree;
 	pthread_cond_broadcast(&c->changed);
 	free_checkout(co);
@@ -70,6 +93,7 @@ static void unlink_fenced(struct checkouts *c, struct checkout *co)
 void taken_fence(struct checkouts *c, struct checkout *co)
 {
 	hash_remove(&c->by_path, &co->node);
+	taken_remove_file(co);
 	c->n_trees -= co->tree;
 	co->fenced = true;
 	co->next = c->fenced;
@@ -84,6 +108,7 @@ void taken_unfence(struct checkouts *c, struct checkout *co)
 {
 	co->fenced = false;
 	unlink_fenced(c, co);
+	taken_add_file(c, co);
 	c->n_trees += co->tree;
 	hash_insert(&c->by_path, &co->node,
 		    hash_string(co->path)); /* had room */
@@ -111,6 +136,7 @@ static void drop(struct hash_node *n)
 
 void taken_clear(struct checkouts *c)
 {
+	c->files = NULL;
 	hash_clear(&c->by_path, drop);
 	while (c->fenced)
 		taken_free_fenced(c, c->fenced);

@@ -15,9 +15,11 @@
 #define TAKEN_RECENT 64
 
 struct checkout {
-	struct hash_node node; /* in checkouts.by_path */
-	char *path;	       /* changes with a folder above it */
-	struct record record;  /* what others are told; fixed */
+	struct hash_node node;	    /* in checkouts.by_path */
+	struct checkout *next_file; /* in checkouts.files, if file_link is set */
+	struct checkout **file_link;
+	char *path;	      /* changes with a folder above it */
+	struct record record; /* what others are told; fixed */
 	bool tree;
 	bool busy;    /* the registry is being asked, or told */
 	bool written; /* by a use that is over */
@@ -48,6 +50,8 @@ struct checkouts {
 	pthread_cond_t changed;
 	pthread_cond_t timed;	 /* something is to expire, or closing */
 	struct hash by_path;	 /* under mutex, and all that is in it */
+	struct checkout *files;	 /* under mutex: all but names that only wait to
+				    exist again, of which there may be many */
 	struct hash scratch;	 /* under mutex */
 	struct checkout *fenced; /* under mutex */
 	size_t n_trees;		 /* under mutex */
@@ -82,6 +86,10 @@ void taken_free_fenced(struct checkouts *c, struct checkout *co);
 
 /* It goes by another path now; takes the path over. */
 void taken_rename(struct checkouts *c, struct checkout *co, char *path);
+
+/* Its name is used, or exists; or only waits to exist again. */
+void taken_add_file(struct checkouts *c, struct checkout *co);
+void taken_remove_file(struct checkout *co);
 
 /* Frees all. */
 void taken_clear(struct checkouts *c);

@@ -293,6 +293,58 @@ static void a_removed_folder_is_not_waited_for(void)
 	finish();
 }
 
+/* The paths another than `user` has, with a blank behind each. */
+static void others(const char *user, const char *expected)
+{
+	_cleanup_buffer_ struct buffer paths = {};
+	struct record owner = record_of(user);
+
+	CHECK_NUMBER(checkouts_list_others(checkouts, &owner, &paths), 0);
+	for (size_t i = 0; i < paths.len; i++)
+		if (!paths.data[i])
+			paths.data[i] = ' ';
+	CHECK_STRING(paths.data ? paths.data : "", expected);
+}
+
+static void others_are_whoever_has_a_file(void)
+{
+	struct checkout *a, *b, *tree;
+	struct record was = {};
+
+	begin(0);
+	others("alice", "");
+	a = must_take("a", "alice");
+	b = must_take("b", "alice");
+	others("alice", "");
+	others("bob", "b a ");
+	CHECK_NUMBER(take("jobs", true, "alice", NULL, &tree), 0);
+	others("bob", "b a ");
+	give_back(tree, false, 1);
+	give_back(a, false, 1);
+	others("bob", "b ");
+
+	/* a name that is only reserved is no file, until it is used or made */
+	checkouts_name_gone(checkouts, b);
+	others("bob", "b ");
+	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was));
+	others("bob", "");
+	b = must_take("b", "alice");
+	others("bob", "b ");
+	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was));
+	others("bob", "");
+	checkouts_name_made(checkouts, "b");
+	others("bob", "");
+	finish();
+}
+
+static void others_are_who_lingers(void)
+{
+	begin(60000);
+	give_back(must_take("a", "alice"), false, 1);
+	others("bob", "a ");
+	finish();
+}
+
 int main(void)
 {
 	TEST(uses_of_one_owner_share_a_checkout);
@@ -304,5 +356,7 @@ int main(void)
 	TEST(folders_are_claimed_with_all_below);
 	TEST(checkouts_follow_their_folder);
 	TEST(a_removed_folder_is_not_waited_for);
+	TEST(others_are_whoever_has_a_file);
+	TEST(others_are_who_lingers);
 	return tests_done();
 }
