@@ -128,19 +128,22 @@ static bool is_document(struct camfs *fs, const char *path, const char *program)
 
 /* ---- hard links: the inode is what is held, all its names are ---- */
 
-/* Whether a record is of the same file under another name, and another's. */
-static bool is_alias(struct camfs *fs, const struct snapshot *s, size_t i,
-		     const struct stat *st, const char *path,
-		     const struct owner *owner)
+static bool is_alias(struct camfs *fs, const char *other, const struct stat *st,
+		     const char *path)
+{
+	return strcmp(other, path) != 0 &&
+	       inodes_is_link(&fs->inodes, other, st);
+}
+
+static bool is_anothers(const struct snapshot *s, size_t i,
+			const struct owner *owner)
 {
 	_cleanup_record_ struct record rec = {};
-	const char *other = snapshot_path(s, i);
 	size_t len;
 	const char *text = snapshot_text(s, i, &len);
 
-	return strcmp(other, path) != 0 && record_parse(&rec, text, len) == 0 &&
-	       !record_owned_by(&rec, owner) &&
-	       inodes_is_link(&fs->inodes, other, st);
+	return record_parse(&rec, text, len) == 0 &&
+	       !record_owned_by(&rec, owner);
 }
 
 /* The record may be one that is just being given back: ask as for any path. */
@@ -155,24 +158,51 @@ static int check_alias(const struct caller *who, const char *path,
 	return verdict(who, path, r, &conflict);
 }
 
-static int check_aliases(const struct caller *who, const struct stat *st,
-			 const char *path)
+static int check_aliases_here(const struct caller *who, const struct stat *st,
+			      const char *path)
+{
+	_cleanup_buffer_ struct buffer paths = {};
+	int r = checkouts_list_others(who->fs->checkouts, &who->record, &paths);
+
+	if (r < 0)
+		return failed(who->fs, path, r);
+	for (size_t at = 0; r == 0 && at < paths.len;
+	     at += strlen(paths.data + at) + 1)
+		if (is_alias(who->fs, paths.data + at, st, path))
+			r = check_alias(who, path, paths.data + at);
+	return r;
+}
+
+/* What is kept, or open through other mounts. */
+static int check_aliases_elsewhere(const struct caller *who,
+				   const struct stat *st, const char *path)
 {
 	struct camfs *fs = who->fs;
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	struct owner owner =
 		record_owner(&who->record, registry_lease(fs->registry));
+	int r = registry_snapshot_others(fs->registry, &s);
+
+	if (r < 0)
+		return failed(fs, path, r);
+	for (size_t i = 0; r == 0 && i < snapshot_count(s); i++)
+		if (is_anothers(s, i, &owner) &&
+		    is_alias(fs, snapshot_path(s, i), st, path))
+			r = check_alias(who, path, snapshot_path(s, i));
+	return r;
+}
+
+/* Not by looking at all records: whoever deletes a thousand links has a
+ * thousand names reserved, and pays for it each time. */
+static int check_aliases(const struct caller *who, const struct stat *st,
+			 const char *path)
+{
 	int r;
 
 	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)
 		return 0;
-	r = registry_snapshot(fs->registry, &s);
-	if (r < 0)
-		return failed(fs, path, r);
-	for (size_t i = 0; r == 0 && i < snapshot_count(s); i++)
-		if (is_alias(fs, s, i, st, path, &owner))
-			r = check_alias(who, path, snapshot_path(s, i));
-	return r;
+	r = check_aliases_here(who, st, path);
+	return r == 0 ? check_aliases_elsewhere(who, st, path) : r;
 }
 
 /* ---- handles ---- */
