@@ -41,10 +41,10 @@ static const char help[] =
 	"programs\n"
 	"\n" MOMENT_HELP "\n"
 	"Fields of --json: time, event, path; of who did it user, host, seat, "
-	"app, pid,\n"
-	"since, kind, message; and holder, an object, with the fields of the "
-	"record that\n"
-	"was in the way. All are strings, and may be missing.\n";
+	"client,\n"
+	"app, pid, since, kind, message; and holder, an object, with the "
+	"fields of the\n"
+	"record that was in the way. All are strings, and may be missing.\n";
 
 struct log {
 	struct places places;

@@ -35,8 +35,10 @@ static const char help[] =
 	"nothing:\n"
 	"  share      the mountpoint or share it was found in\n"
 	"  path       as seen from there\n"
-	"  user, host, seat\n"
-	"             the owner; seat is empty unless he comes through Samba\n"
+	"  user, host, seat, client\n"
+	"             the owner; seat is empty unless he comes through Samba, "
+	"and\n"
+	"             client the machine he then comes from\n"
 	"  since      UTC, 2026-11-23T15:58:35.123456+00:00\n"
 	"  kind       \"open\" or \"kept\"\n"
 	"  app, pid   the program, and its process on that host\n"
@@ -65,9 +67,12 @@ static int add_row(struct table *t, const struct record_at *at)
 	char since[LOCAL_SIZE];
 	bool is_time = local_time(since, rec->timestamp);
 	const char *cells[] = {
-		at->path,     rec->user,
-		rec->host,    is_time ? since : rec->timestamp,
-		kind_of(at),  rec->app,
+		at->path,
+		rec->user,
+		record_machine(rec),
+		is_time ? since : rec->timestamp,
+		kind_of(at),
+		rec->app,
 		rec->message,
 	};
 	int r = 0;
@@ -133,6 +138,7 @@ static int append_object(struct buffer *b, const struct place *place,
 		{ "user", rec->user },
 		{ "host", rec->host },
 		{ "seat", rec->seat },
+		{ "client", rec->client },
 		{ "since", rec->timestamp },
 		{ "kind",
 		  record_is_open(rec) ? RECORD_KIND_OPEN : RECORD_KIND_KEPT },

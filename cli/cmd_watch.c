@@ -97,11 +97,12 @@ static int show_history(void *arg, const char *line, size_t len)
 static int append_object(struct buffer *b, const struct event *e)
 {
 	const char *fields[][2] = {
-		{ "event", e->event },	 { "path", e->path },
-		{ "user", e->who.user }, { "host", e->who.host },
-		{ "seat", e->who.seat }, { "app", e->who.app },
-		{ "pid", e->who.pid },	 { "since", e->who.timestamp },
-		{ "kind", e->who.kind }, { "message", e->who.message },
+		{ "event", e->event },	       { "path", e->path },
+		{ "user", e->who.user },       { "host", e->who.host },
+		{ "seat", e->who.seat },       { "client", e->who.client },
+		{ "app", e->who.app },	       { "pid", e->who.pid },
+		{ "since", e->who.timestamp }, { "kind", e->who.kind },
+		{ "message", e->who.message },
 	};
 	int r = buffer_append_string(b, "{\"time\": ");
 

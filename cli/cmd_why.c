@@ -40,7 +40,7 @@ static const char help[] =
 	"  share, path\n"
 	"  state      \"open\", \"kept\", \"stale\" (was open, holds nothing) "
 	"or \"free\"\n"
-	"  user, host, seat, since, app, pid, message\n"
+	"  user, host, seat, client, since, app, pid, message\n"
 	"             the record's, as in 'camlock status --json'\n"
 	"  mount      of an open one: \"live\", \"stale\" or \"unknown\"\n"
 	"  program    \"running\", \"gone\", \"other\" (the pid is another's "
@@ -202,6 +202,7 @@ static void print_record(const struct record_at *at, enum alive_mount mount)
 	print("held by", r->user);
 	print("on host", r->host);
 	print("seat", r->seat);
+	print("client", r->client);
 	print("since", local_time(since, r->timestamp) ? since : r->timestamp);
 	print("what for", r->message);
 	print_program(r);
@@ -268,9 +269,9 @@ static int append_record(struct buffer *b, const struct record *rec)
 {
 	const char *fields[][2] = {
 		{ "user", rec->user },	     { "host", rec->host },
-		{ "seat", rec->seat },	     { "since", rec->timestamp },
-		{ "app", rec->app },	     { "pid", rec->pid },
-		{ "message", rec->message },
+		{ "seat", rec->seat },	     { "client", rec->client },
+		{ "since", rec->timestamp }, { "app", rec->app },
+		{ "pid", rec->pid },	     { "message", rec->message },
 	};
 	int r = 0;
 

@@ -31,9 +31,10 @@ static char **field_of(struct event *e, const struct json_member *m)
 		{ "time", &e->time },		{ "event", &e->event },
 		{ "path", &e->path },		{ "user", &e->who.user },
 		{ "host", &e->who.host },	{ "seat", &e->who.seat },
-		{ "app", &e->who.app },		{ "pid", &e->who.pid },
-		{ "kind", &e->who.kind },	{ "message", &e->who.message },
-		{ "since", &e->who.timestamp }, { "recovered", &e->recovered },
+		{ "client", &e->who.client },	{ "app", &e->who.app },
+		{ "pid", &e->who.pid },		{ "kind", &e->who.kind },
+		{ "message", &e->who.message }, { "since", &e->who.timestamp },
+		{ "recovered", &e->recovered },
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)

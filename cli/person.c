@@ -9,12 +9,13 @@
 
 int person_append(struct buffer *b, const struct record *r)
 {
+	const char *machine = record_machine(r);
 	int err = escape_append(b, r->user);
 
-	if (err == 0 && r->host && *r->host)
+	if (err == 0 && machine && *machine)
 		err = buffer_append(b, "@", 1);
-	if (err == 0 && r->host)
-		err = escape_append(b, r->host);
+	if (err == 0 && machine)
+		err = escape_append(b, machine);
 	return err;
 }
 

@@ -188,6 +188,11 @@ bool record_is_open(const struct record *r)
 	return r->kind && !strcmp(r->kind, RECORD_KIND_OPEN) && r->lease;
 }
 
+const char *record_machine(const struct record *r)
+{
+	return r->client && *r->client ? r->client : r->host;
+}
+
 static bool same(const char *a, const char *b)
 {
 	return !strcmp(a ? a : "", b ? b : "");

@@ -41,12 +41,13 @@ static int refuse_held(const struct caller *who, const char *path,
 	const struct record *holder = &conflict->holder;
 	bool same = !strcmp(path, conflict->path);
 
-	if (buffer_printf(
-		    &why, "%s%s%schecked out by %s on %s since %s, \"%s\"",
-		    same ? "" : "'", same ? "" : conflict->path,
-		    same ? "" : "' is ", holder->user, or_unknown(holder->host),
-		    or_unknown(holder->timestamp),
-		    holder->message ? holder->message : "") < 0)
+	if (buffer_printf(&why,
+			  "%s%s%schecked out by %s on %s since %s, \"%s\"",
+			  same ? "" : "'", same ? "" : conflict->path,
+			  same ? "" : "' is ", holder->user,
+			  or_unknown(record_machine(holder)),
+			  or_unknown(holder->timestamp),
+			  holder->message ? holder->message : "") < 0)
 		return refuse(who, path, holder, "checked out");
 	return refuse(who, path, holder, why.data);
 }
@@ -715,8 +716,8 @@ static void on_record_event(struct camfs *fs, const struct registry_event *e)
 	case REGISTRY_REAPED:
 		log_warning("reaped '%s': checked out by %s on %s since %s by "
 			    "a mount that is gone",
-			    e->path, user, or_unknown(r ? r->host : NULL),
-			    since);
+			    e->path, user,
+			    or_unknown(r ? record_machine(r) : NULL), since);
 		history_append(&fs->history, HISTORY_REAPED, e->path, r, NULL);
 		break;
 	case REGISTRY_REPLACED:
