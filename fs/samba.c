@@ -69,7 +69,7 @@ static bool is_smbd(const char *name)
 	       (!name[4] || name[4] == '[' || name[4] == ':');
 }
 
-/* ---- which machine? ---- */
+/* ---- who is it, and at which machine? ---- */
 
 /* Whether only root can have written it: smbstatus will do what it says as
  * root, write to the files it names, too. */
@@ -195,39 +195,48 @@ static bool is_of(const struct json_member *session, pid_t pid)
 	return text && strtol(text, NULL, 10) == pid;
 }
 
-/* {"sessions": {ID: {"server_id": {"pid": "4711"}, "remote_machine": ...}}} */
-static void find_client(const struct buffer *said, pid_t pid,
-			char client[SAMBA_CLIENT_SIZE])
+static void read_session(const struct json_member *session,
+			 struct samba_seat *seat)
+{
+	_cleanup_free_ char *machine = NULL;
+	struct json_member m;
+
+	if (find_member(session, "remote_machine", &m))
+		machine = json_value_string(m.value, m.value_len);
+	if (machine)
+		snprintf(seat->client, SAMBA_CLIENT_SIZE, "%s", machine);
+	/* a number, and what ends it follows */
+	if (seat->uid == 0 && find_member(session, "uid", &m))
+		seat->uid = (uid_t)strtoul(m.value, NULL, 10);
+}
+
+/* {"sessions": {ID: {"server_id": {"pid": "4711"}, "uid": 1000,
+ *	"remote_machine": ...}}} */
+static void find_session(const struct buffer *said, pid_t pid,
+			 struct samba_seat *seat)
 {
 	struct json_member whole = { .value = said->data,
 				     .value_len = said->len };
-	struct json_member sessions, session, machine;
+	struct json_member sessions, session;
 	struct json_cursor c;
 
 	if (!find_member(&whole, "sessions", &sessions) ||
 	    json_object_begin(&c, sessions.value, sessions.value_len) < 0)
 		return;
-	while (json_object_next(&c, &session) > 0) {
-		_cleanup_free_ char *text = NULL;
-
-		if (!is_of(&session, pid) ||
-		    !find_member(&session, "remote_machine", &machine))
-			continue;
-		text = json_value_string(machine.value, machine.value_len);
-		if (text)
-			snprintf(client, SAMBA_CLIENT_SIZE, "%s", text);
-		return;
-	}
+	while (json_object_next(&c, &session) > 0)
+		if (is_of(&session, pid)) {
+			read_session(&session, seat);
+			return;
+		}
 }
 
-static void look_for_client(pid_t pid, char client[SAMBA_CLIENT_SIZE])
+static void look_it_up(pid_t pid, struct samba_seat *seat)
 {
 	_cleanup_buffer_ struct buffer said = {};
 
-	client[0] = '\0';
 	/* root starts smbd, and nobody else can make us ask about him */
 	if (geteuid() == 0 && process_user(pid) == 0 && ask(pid, &said) == 0)
-		find_client(&said, pid, client);
+		find_session(&said, pid, seat);
 }
 
 /* ---- those that are known ---- */
@@ -265,8 +274,8 @@ static bool find_known(struct samba *s, pid_t pid, uint64_t start, uid_t uid,
 	return true;
 }
 
-static void remember(struct samba *s, pid_t pid, uint64_t start, uid_t uid,
-		     const char *client)
+static void remember(struct samba *s, pid_t pid, uint64_t start,
+		     const struct samba_seat *seat)
 {
 	struct smbd *d = find(s, pid);
 
@@ -283,8 +292,8 @@ static void remember(struct samba *s, pid_t pid, uint64_t start, uid_t uid,
 		}
 	}
 	d->start = start;
-	d->uid = uid;
-	snprintf(d->client, sizeof(d->client), "%s", client);
+	d->uid = seat->uid;
+	strcpy(d->client, seat->client);
 }
 
 bool samba_find(struct samba *s, const struct process *process, uid_t uid,
@@ -303,9 +312,9 @@ bool samba_find(struct samba *s, const struct process *process, uid_t uid,
 	known = find_known(s, process->pid, start, uid, &seat);
 	pthread_mutex_unlock(&s->mutex);
 	if (!known) {
-		look_for_client(process->pid, seat.client);
+		look_it_up(process->pid, &seat);
 		LOCK_SCOPE(&s->mutex);
-		remember(s, process->pid, start, uid, seat.client);
+		remember(s, process->pid, start, &seat);
 	}
 	*ret_seat = seat;
 	return true;

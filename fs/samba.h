@@ -7,8 +7,9 @@
  * an owner behind Samba is the user and that smbd process, his seat; and what
  * root does there is done by the user who was last seen there.
  *
- * Which machine the connection comes from, smbstatus(1) tells (Samba 4.17 and
- * later; "" if it doesn't). It is asked once for each smbd.
+ * Which machine the connection comes from ("" if it isn't told), and who it is
+ * if only root has been seen yet, smbstatus(1) tells (Samba 4.17 and later).
+ * It is asked once for each smbd.
  */
 #ifndef FS_SAMBA_H
 #define FS_SAMBA_H
