@@ -350,7 +350,7 @@ class Abilities:
         ours, theirs = socket.socketpair()
         if os.fork() == 0:
             keep_only(theirs.fileno())
-            serve(theirs)
+            serve(theirs, Abilities())
         theirs.close()
         self.children = getattr(self, "children", []) + [(ours, ours.makefile("rb"))]
         return len(self.children) - 1
@@ -397,9 +397,8 @@ def keep_only(fd):
     os.closerange(fd + 1, 65536)
 
 
-def serve(channel):
+def serve(channel, abilities):
     """Does what is asked through a socket until that is closed."""
-    abilities = Abilities()
     requests = channel.makefile("rb")
     while True:
         try:
@@ -454,6 +453,9 @@ class Person:
     def __str__(self):
         return f"user {self.user}"
 
+    def abilities(self):
+        return Abilities()
+
     def _live(self, channel, groups, umask):
         keep_only(channel.fileno())
         Path("/proc/self/comm").write_text(self.app)
@@ -462,7 +464,7 @@ class Person:
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        serve(channel)
+        serve(channel, self.abilities())
 
     def start(self, name, *arguments, **options):
         """Asks, and does not wait for the answer."""
@@ -670,19 +672,24 @@ def check_machine():
     check(os.access(CAMLOCK, os.X_OK), "CAMLOCK must name the camlock program: run tests/run")
 
 
+def own_namespace(*kinds):
+    """The test starts again, with these namespaces ("--mount") of its own."""
+    if "CAMTEST_NAMESPACE" not in os.environ:
+        os.environ["CAMTEST_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", *kinds, sys.executable, *sys.argv])
+    # the mounts of tests beside us came along, and would never end for us
+    for point in mount_points():
+        if os.path.basename(os.path.dirname(point)).startswith("test_"):
+            subprocess.run(["umount", "-l", point], check=True)
+
+
 def let_everybody_open_fuse():
     """Where no udev has made /dev/fuse everybody's, we do: for us and our
     children only, in a mount namespace of our own."""
     st = os.stat("/dev/fuse")
     if st.st_mode & 0o666 == 0o666:
         return
-    if "CAMTEST_NAMESPACE" not in os.environ:
-        os.environ["CAMTEST_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
-    # the mounts of tests beside us came along, and would never end for us
-    for point in mount_points():
-        if os.path.basename(os.path.dirname(point)).startswith("test_"):
-            subprocess.run(["umount", "-l", point], check=True)
+    own_namespace("--mount")
     node = os.path.join(tempfile.mkdtemp(prefix="fuse."), "fuse")
     os.mknod(node, 0o20666, st.st_rdev)
     os.chmod(node, 0o666)
