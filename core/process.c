@@ -81,6 +81,18 @@ uid_t process_user(pid_t pid)
 	return (uid_t)status_field(pid, "\nUid:", -1);
 }
 
+uid_t process_saved_user(pid_t pid)
+{
+	char status[512];
+	unsigned int saved;
+	const char *p;
+
+	read_proc(pid, "status", status, sizeof(status));
+	p = strstr(status, "\nUid:");
+	return p && sscanf(p, "\nUid: %*u %*u %u", &saved) == 1 ? saved
+								: (uid_t)-1;
+}
+
 bool process_exists(pid_t pid)
 {
 	return kill(pid, 0) == 0 || errno == EPERM;

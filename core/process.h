@@ -47,6 +47,10 @@ int process_place(pid_t pid, struct process_place *ret_place);
 /* The user who started it (its real user id); (uid_t)-1 if it is gone. */
 uid_t process_user(pid_t pid);
 
+/* The user it can be again (its saved user id): a server that acts for a user
+ * was started by that one. (uid_t)-1 if it is gone. */
+uid_t process_saved_user(pid_t pid);
+
 /* Whether a process of that id is there, this one or a later. */
 bool process_exists(pid_t pid);
 

@@ -234,8 +234,10 @@ static void look_it_up(pid_t pid, struct samba_seat *seat)
 {
 	_cleanup_buffer_ struct buffer said = {};
 
-	/* root starts smbd, and nobody else can make us ask about him */
-	if (geteuid() == 0 && process_user(pid) == 0 && ask(pid, &said) == 0)
+	/* Root starts smbd, and nobody else can make us ask about him. It may
+	 * be acting for a user just now, by its real id, too. */
+	if (geteuid() == 0 && process_saved_user(pid) == 0 &&
+	    ask(pid, &said) == 0)
 		find_session(&said, pid, seat);
 }
 
