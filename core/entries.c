@@ -220,7 +220,8 @@ static struct edit remove_entry(struct entries *e, struct entry *entry)
 	free(entry);
 	if (e->head && mostly_blank(e)) {
 		close_all_gaps(e);
-		edit = (struct edit){ .tail = 0, .lasting = true };
+		edit = (struct edit){ .lasting = edit.lasting ||
+						 e->n > e->n_open };
 	}
 	return edit;
 }

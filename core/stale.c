@@ -15,7 +15,8 @@ void stale_note(struct stale *stale, const struct edit *edit)
 	if (edit->from >= edit->to || edit->from >= stale->tail)
 		return;
 	if (stale->n == STALE_RANGES) {
-		*stale = stale_all;
+		stale->n = 0;
+		stale->tail = 0;
 		return;
 	}
 	stale->ranges[stale->n].from = edit->from;

@@ -145,11 +145,20 @@ static void outdate(struct store *s)
 	s->signature = nowhere;
 }
 
+/* What a file lacks that has nothing, or nothing but what was loaded. */
+static struct stale all_stale(const struct store *s)
+{
+	struct stale stale = stale_all;
+
+	stale.lasting = s->entries.n > s->entries.n_open;
+	return stale;
+}
+
 /* A new spare, with nothing in it. */
 static int make_spare(struct store *s)
 {
 	drop_spare(s);
-	s->spare_stale = stale_all;
+	s->spare_stale = all_stale(s);
 	return statefile_create(s->dirfd, s->spare_name, s->name, &s->spare_fd);
 }
 
@@ -225,7 +234,7 @@ static void swap_files(struct store *s, bool exchanged)
 		s->spare_fd =
 			openat(s->dirfd, s->spare_name,
 			       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		s->spare_stale = stale_all;
+		s->spare_stale.tail = 0;
 		if (s->spare_fd >= 0 && fstat(s->spare_fd, &st) == 0)
 			s->spare_signature = signature_of(&st);
 		else
@@ -282,12 +291,12 @@ static int flush_folder(struct store *s)
 	return 0;
 }
 
-/* Whether what is written may be the last that is left of somebody's record. */
+/* Whether what is written may be the last that is left of somebody's record, or
+ * the first that tells of its end. */
 static bool needs_care(const struct store *s)
 {
-	const struct entries *e = &s->entries;
-
-	return e->n_kept > 0 || (e->n > e->n_open && s->spare_stale.lasting);
+	return s->entries.n_kept > 0 ||
+	       (s->spare_fd >= 0 && s->spare_stale.lasting);
 }
 
 static int flush_spare(struct store *s)
@@ -434,8 +443,8 @@ static void set_entries(struct store *s, struct entries *e,
 	s->others_dirty = false;
 	pthread_mutex_unlock(&s->mutex);
 	*e = old;
-	s->spare_stale = stale_all;
-	s->live_stale = stale_all;
+	s->spare_stale = all_stale(s);
+	s->live_stale = all_stale(s);
 }
 
 /* The damaged file keeps its name until the good one has it: nobody finds

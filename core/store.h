@@ -37,9 +37,9 @@
  * the disk before. Records of open checkouts alone need none of that.
  *
  * Beside others' records (a Python tool's) that care is taken only for a step
- * that writes or moves one of them. From then on both files have them at the
- * same place, and a power cut can damage what lies around them only, so that
- * they are salvaged: opening a file costs no flush because of them.
+ * that writes, moves or removes one of them. From then on both files have them
+ * at the same place, and a power cut can damage what lies around them only, so
+ * that they are salvaged: opening a file costs no flush because of them.
  *
  * Owner, mode and ACL of locks.json pass on to each new file.
  */

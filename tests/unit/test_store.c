@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "core/cleanup.h"
@@ -181,6 +182,60 @@ static void the_spare_is_patched_and_exchanged(void)
 	CHECK(inode_of("locks.json") == first);
 	check_file("{\n    \"q\": " RECORD "\n}");
 	close_store(&s);
+}
+
+/* ---- what a power cut must not undo ---- */
+
+static int flushes;
+
+int fdatasync(int fd)
+{
+	flushes++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Whether the file was flushed before it became locks.json. */
+static bool commit_flushes(struct store *s, bool durable)
+{
+	flushes = 0;
+	CHECK_NUMBER(store_commit(s, durable), 0);
+	return flushes > 0;
+}
+
+static bool open_flushes(struct store *s)
+{
+	CHECK_NUMBER(put(s, "open"), 0);
+	return commit_flushes(s, false);
+}
+
+/* Both files have to learn of it, before either may be patched as it comes. */
+static void what_lasts_is_flushed_twice_and_what_is_open_never(void)
+{
+	static const char *const lasting[] = { "{\"kind\": \"kept\"}", "{}" };
+
+	for (size_t i = 0; i < sizeof(lasting) / sizeof(*lasting); i++) {
+		struct store s = load_store("a");
+		bool kept = i == 0;
+
+		for (int n = 0; n < 4; n++)
+			CHECK(!open_flushes(&s));
+		if (!s.can_exchange || !s.can_lease)
+			skip("no RENAME_EXCHANGE or no leases here");
+		store_remove(&s, "open"); /* else "p" would move up later */
+		CHECK_NUMBER(store_put(&s, "p", lasting[i], strlen(lasting[i])),
+			     0);
+		CHECK(commit_flushes(&s, kept));
+		CHECK(open_flushes(&s));
+		CHECK(open_flushes(&s) == kept);
+		CHECK(open_flushes(&s) == kept);
+		store_remove(&s, "p");
+		CHECK(commit_flushes(&s, kept));
+		CHECK(open_flushes(&s));
+		CHECK(!open_flushes(&s));
+		CHECK(!open_flushes(&s));
+		close_store(&s);
+		unlink("locks.json");
+	}
 }
 
 /* ---- readers without the file lock ---- */
@@ -781,6 +836,7 @@ int main(void)
 	TEST(a_commit_is_what_the_next_store_loads);
 	TEST(random_edits_reach_the_file_exactly);
 	TEST(the_spare_is_patched_and_exchanged);
+	TEST(what_lasts_is_flushed_twice_and_what_is_open_never);
 	TEST(a_reader_sees_every_commit_whole);
 	TEST(who_opens_a_spare_that_is_being_written_kills_nobody);
 	TEST(what_a_reader_has_open_is_never_written);
