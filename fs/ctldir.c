@@ -198,22 +198,41 @@ static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 
 /* ---- requests ---- */
 
-/* Every folder of the share that the caller can enter is one here. */
-static int stat_path(fuse_req_t req, const char *path, struct stat *ret_st)
+/* The type of what is at a path in the share, for the caller; 0: nothing. */
+static mode_t type_in_share(fuse_req_t req, const char *path)
 {
-	struct camfs *fs = camfs_of(req);
-	int r = ctlview_stat(fs, path, ret_st);
+	const struct share *share = &camfs_of(req)->share;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
+	CREDS_SCOPE(req);
+	fd = beneath_open(share->root_fd, path, O_PATH, 0);
+	if (fd < 0 || fstat(fd, &st) < 0 ||
+	    share_is_state(share, st.st_dev, st.st_ino))
+		return 0;
+	return st.st_mode & S_IFMT;
+}
+
+/* Every folder of the share that the caller can enter is one here. A file that
+ * is `known`, because it was a record a moment ago, is there to be opened, and
+ * so kept: otherwise who opens it when another has just checked it in would be
+ * told that there is none. */
+static int stat_path(fuse_req_t req, const char *path, bool known,
+		     struct stat *ret_st)
+{
+	int r = ctlview_stat(camfs_of(req), path, ret_st);
+	mode_t type;
+
 	if (r != -ENOENT || ctlview_is_special(path))
 		return r;
-	CREDS_SCOPE(req);
-	fd = beneath_open(fs->share.root_fd, path, O_PATH | O_DIRECTORY, 0);
-	if (fd < 0 || fstat(fd, &st) < 0 ||
-	    share_is_state(&fs->share, st.st_dev, st.st_ino))
+	type = type_in_share(req, path);
+	if (!S_ISDIR(type) && !(known && S_ISREG(type)))
 		return -ENOENT;
 	ctlview_stat_folder(ret_st);
+	if (S_ISREG(type)) {
+		ret_st->st_mode = S_IFREG | 0666;
+		ret_st->st_nlink = 1;
+	}
 	return 0;
 }
 
@@ -222,7 +241,7 @@ static int fill_entry(fuse_req_t req, const char *path,
 		      struct fuse_entry_param *ret_entry)
 {
 	struct fuse_entry_param entry = {};
-	int r = stat_path(req, path, &entry.attr);
+	int r = stat_path(req, path, false, &entry.attr);
 
 	if (r < 0)
 		return r;
@@ -255,7 +274,7 @@ void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 static void reply_attr(fuse_req_t req, fuse_ino_t ino, const char *path)
 {
 	struct stat st;
-	int r = path ? stat_path(req, path, &st) : -ESTALE;
+	int r = path ? stat_path(req, path, true, &st) : -ESTALE;
 
 	st.st_ino = ino;
 	if (r < 0)

@@ -68,6 +68,16 @@ static int reopen(fuse_req_t req, int fd, int flags)
 	return r;
 }
 
+/* Whether it is another's own now, and another file in its place, which the
+ * kernel does not know yet: fs/fence.h. */
+static bool was_set_aside(fuse_req_t req, struct inode *inode, int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink > 0 &&
+	       inodes_stat_name(&camfs_of(req)->inodes, inode, &st) < 0;
+}
+
 /* Opens the file below and makes the handle. Takes the grant on success. */
 static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 		     struct fuse_file_info *fi)
@@ -80,6 +90,8 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 	if (path_fd < 0)
 		return path_fd;
 	fd = reopen(req, path_fd, fi->flags);
+	if (fd == -EACCES && was_set_aside(req, inode, path_fd))
+		return -ESTALE;
 	if (fd < 0)
 		return fd;
 	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
