@@ -16,6 +16,8 @@ static void mount_info_release(struct mount_info *m)
 	free(m->root);
 	free(m->point);
 	free(m->source);
+	free(m->type);
+	free(m->options);
 }
 
 void mounts_release(struct mounts *m)
@@ -67,7 +69,7 @@ static int parse(char *line, struct mount_info *ret_mount)
 	while (word && strcmp(word, "-") != 0);
 	type = strsep(&line, " ");
 	source = strsep(&line, " ");
-	if (!type || !source)
+	if (!type || !source || !line)
 		return -EINVAL;
 	*ret_mount = (struct mount_info){
 		.is_camlock = !strcmp(type, FS_TYPE),
@@ -75,9 +77,12 @@ static int parse(char *line, struct mount_info *ret_mount)
 		.root = unescape(fields[3]),
 		.point = unescape(fields[4]),
 		.source = unescape(source),
+		.type = strdup(type),
+		.options = unescape(strsep(&line, "\n")),
 	};
 	return ret_mount->device && ret_mount->root && ret_mount->point &&
-			       ret_mount->source
+			       ret_mount->source && ret_mount->type &&
+			       ret_mount->options
 		       ? 0
 		       : -ENOMEM;
 }

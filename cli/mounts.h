@@ -17,6 +17,8 @@ struct mount_info {
 	char *root;   /* what of the file system is mounted: "/" unless bound */
 	char *point;
 	char *source; /* of a camlock mount: the share */
+	char *type;
+	char *options; /* of the file system, with commas */
 };
 
 /* All mounts at one moment; what lies on top comes later. */

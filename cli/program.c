@@ -10,7 +10,8 @@
 
 #include "core/cleanup.h"
 
-static int spawn(const char *const argv[], int to_parent, pid_t *ret_pid)
+static int spawn(const char *const argv[], int to_parent, int as,
+		 pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	int r = posix_spawn_file_actions_init(&actions);
@@ -20,8 +21,10 @@ static int spawn(const char *const argv[], int to_parent, pid_t *ret_pid)
 	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
 					     "/dev/null", O_RDONLY, 0);
 	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, to_parent,
-						     STDERR_FILENO);
+		r = posix_spawn_file_actions_adddup2(&actions, to_parent, as);
+	if (r == 0 && as != STDERR_FILENO)
+		r = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO,
+						     "/dev/null", O_WRONLY, 0);
 	if (r == 0)
 		r = posix_spawnp(ret_pid, argv[0], &actions, NULL,
 				 (char *const *)argv, environ);
@@ -46,7 +49,7 @@ static int read_all(int fd, struct buffer *b)
 	return r;
 }
 
-int program_run(const char *const argv[], struct buffer *said)
+static int run(const char *const argv[], int as, struct buffer *said)
 {
 	_cleanup_close_ int from_child = -1;
 	int fds[2], status, r;
@@ -56,7 +59,7 @@ int program_run(const char *const argv[], struct buffer *said)
 		return -errno;
 	from_child = fds[0];
 	setenv("LC_ALL", "C", 1);
-	r = spawn(argv, fds[1], &pid);
+	r = spawn(argv, fds[1], as, &pid);
 	close(fds[1]);
 	if (r < 0)
 		return r;
@@ -67,4 +70,14 @@ int program_run(const char *const argv[], struct buffer *said)
 	if (r < 0)
 		return r;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+int program_run(const char *const argv[], struct buffer *said)
+{
+	return run(argv, STDERR_FILENO, said);
+}
+
+int program_read(const char *const argv[], struct buffer *said)
+{
+	return run(argv, STDOUT_FILENO, said);
 }

@@ -12,4 +12,7 @@
  * its exit status (128 if a signal killed it), or -errno if it couldn't run. */
 int program_run(const char *const argv[], struct buffer *said);
 
+/* The same with what it says on standard output. */
+int program_read(const char *const argv[], struct buffer *said);
+
 #endif
