@@ -50,9 +50,15 @@ static void set_backing(struct fuse_file_info *fi, int32_t id)
 #endif
 }
 
-bool backing_is_needed(struct camfs *fs, const struct inode *inode)
+/* The kernel opens the file below with O_DIRECT, too, and then keeps that when
+ * fcntl(2) takes it away, as dd does for the odd bytes at the end (seen with
+ * Linux 6.18): they would be refused. */
+bool backing_is_needed(struct camfs *fs, const struct open_file *file)
 {
-	return fs->passthrough && !inode->plain_users && !inode->backing_users;
+	const struct inode *inode = file->inode;
+
+	return fs->passthrough && !(file->flags & O_DIRECT) &&
+	       !inode->plain_users && !inode->backing_users;
 }
 
 void backing_choose(fuse_req_t req, struct open_file *file, int reader,
@@ -60,7 +66,7 @@ void backing_choose(fuse_req_t req, struct open_file *file, int reader,
 {
 	struct inode *inode = file->inode;
 
-	if (backing_is_needed(camfs_of(req), inode))
+	if (backing_is_needed(camfs_of(req), file))
 		inode->backing_id = register_backing(req, file, reader);
 	file->passthrough = !inode->plain_users && inode->backing_id > 0;
 	if (file->passthrough) {

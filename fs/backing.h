@@ -16,7 +16,7 @@
 
 #include "fs/file.h"
 
-bool backing_is_needed(struct camfs *fs, const struct inode *inode);
+bool backing_is_needed(struct camfs *fs, const struct open_file *file);
 
 /* A descriptor to make the backing file of, or -1. */
 int backing_open_reader(const struct open_file *file);

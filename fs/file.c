@@ -42,7 +42,7 @@ static void link_file(fuse_req_t req, struct open_file *file,
 	_cleanup_close_ int reader = -1;
 
 	pthread_mutex_lock(stripe);
-	if (backing_is_needed(fs, inode)) {
+	if (backing_is_needed(fs, file)) {
 		pthread_mutex_unlock(stripe);
 		reader = backing_open_reader(file);
 		pthread_mutex_lock(stripe);
