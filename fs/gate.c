@@ -9,48 +9,11 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/lockholder.h"
-#include "core/recovered.h"
-#include "core/timestamp.h"
 #include "fs/file.h"
-#include "fs/log.h"
-#include "fs/mapped.h"
+#include "fs/links.h"
+#include "fs/verdict.h"
 
 #define MAX_NAMES 2
-
-static const char *or_unknown(const char *s)
-{
-	return s && *s ? s : "unknown";
-}
-
-/* The only place where a conflict becomes an error number. */
-static int refuse(const struct caller *who, const char *path,
-		  const struct record *holder, const char *why)
-{
-	log_warning("refused '%s' to %s (%s, pid %s): %s", path, who->user,
-		    or_unknown(who->process.name), who->pid, why);
-	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
-		       holder);
-	return caller_busy(who);
-}
-
-static int refuse_held(const struct caller *who, const char *path,
-		       const struct registry_conflict *conflict)
-{
-	_cleanup_buffer_ struct buffer why = {};
-	const struct record *holder = &conflict->holder;
-	bool same = !strcmp(path, conflict->path);
-
-	if (buffer_printf(&why,
-			  "%s%s%schecked out by %s on %s since %s, \"%s\"",
-			  same ? "" : "'", same ? "" : conflict->path,
-			  same ? "" : "' is ", holder->user,
-			  or_unknown(record_machine(holder)),
-			  or_unknown(holder->timestamp),
-			  holder->message ? holder->message : "") < 0)
-		return refuse(who, path, holder, "checked out");
-	return refuse(who, path, holder, why.data);
-}
 
 /* A document that is checked out by now is to be written. */
 static int begin_write(const struct caller *who,
@@ -61,41 +24,9 @@ static int begin_write(const struct caller *who,
 	int r = stale_save_begin(who, file, stale_save_kind(flags), ret_write,
 				 &why);
 
-	return r == STALE_SAVE ? refuse(who, file->path, &why.changer, why.text)
-			       : r;
-}
-
-static void say_who_holds_lock(struct camfs *fs, const char *path)
-{
-	_cleanup_free_ char *name = NULL;
-	char holder[128];
-
-	if (asprintf(&name, "%s.lock", fs->share.locks_name) < 0) {
-		name = NULL;
-		return;
-	}
-	lockholder_describe(fs->share.locks_dir, name, holder, sizeof(holder));
-	log_error("cannot check out '%s': another program has held the file "
-		  "lock '%s' for more than %u ms (%s); it must let go first",
-		  path, name, fs->options->lock_timeout, holder);
-}
-
-static int failed(struct camfs *fs, const char *path, int error)
-{
-	if (error == -ETIMEDOUT)
-		say_who_holds_lock(fs, path);
-	else if (error != -EINTR)
-		log_error("cannot check out '%s': recording it in '%s': %s",
-			  path, fs->share.locks_name, strerror(-error));
-	return error;
-}
-
-static int verdict(const struct caller *who, const char *path, int r,
-		   const struct registry_conflict *conflict)
-{
-	if (r == CHECKOUTS_REFUSED)
-		return refuse_held(who, path, conflict);
-	return r < 0 ? failed(who->fs, path, r) : 0;
+	return r == STALE_SAVE
+		       ? verdict_refuse(who, file->path, &why.changer, why.text)
+		       : r;
 }
 
 /* ---- what is a document ---- */
@@ -127,85 +58,6 @@ static bool is_document(struct camfs *fs, const char *path, const char *program)
 				 has_sibling, &s);
 }
 
-/* ---- hard links: the inode is what is held, all its names are ---- */
-
-static bool is_alias(struct camfs *fs, const char *other, const struct stat *st,
-		     const char *path)
-{
-	return strcmp(other, path) != 0 &&
-	       inodes_is_link(&fs->inodes, other, st);
-}
-
-static bool is_anothers(const struct snapshot *s, size_t i,
-			const struct owner *owner)
-{
-	_cleanup_record_ struct record rec = {};
-	size_t len;
-	const char *text = snapshot_text(s, i, &len);
-
-	return record_parse(&rec, text, len) == 0 &&
-	       !record_owned_by(&rec, owner);
-}
-
-/* The record may be one that is just being given back: ask as for any path. */
-static int check_alias(const struct caller *who, const char *path,
-		       const char *other)
-{
-	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct wait w = caller_wait(who);
-	int r = checkouts_check(who->fs->checkouts, other, false, false,
-				&who->record, &w, &conflict);
-
-	return verdict(who, path, r, &conflict);
-}
-
-static int check_aliases_here(const struct caller *who, const struct stat *st,
-			      const char *path)
-{
-	_cleanup_buffer_ struct buffer paths = {};
-	int r = checkouts_list_others(who->fs->checkouts, &who->record, &paths);
-
-	if (r < 0)
-		return failed(who->fs, path, r);
-	for (size_t at = 0; r == 0 && at < paths.len;
-	     at += strlen(paths.data + at) + 1)
-		if (is_alias(who->fs, paths.data + at, st, path))
-			r = check_alias(who, path, paths.data + at);
-	return r;
-}
-
-/* What is kept, or open through other mounts. */
-static int check_aliases_elsewhere(const struct caller *who,
-				   const struct stat *st, const char *path)
-{
-	struct camfs *fs = who->fs;
-	_cleanup_snapshot_ struct snapshot *s = NULL;
-	struct owner owner =
-		record_owner(&who->record, registry_lease(fs->registry));
-	int r = registry_snapshot_others(fs->registry, &s);
-
-	if (r < 0)
-		return failed(fs, path, r);
-	for (size_t i = 0; r == 0 && i < snapshot_count(s); i++)
-		if (is_anothers(s, i, &owner) &&
-		    is_alias(fs, snapshot_path(s, i), st, path))
-			r = check_alias(who, path, snapshot_path(s, i));
-	return r;
-}
-
-/* Not by looking at all records: whoever deletes a thousand links has a
- * thousand names reserved, and pays for it each time. */
-static int check_aliases(const struct caller *who, const struct stat *st,
-			 const char *path)
-{
-	int r;
-
-	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)
-		return 0;
-	r = check_aliases_here(who, st, path);
-	return r == 0 ? check_aliases_elsewhere(who, st, path) : r;
-}
-
 /* ---- handles ---- */
 
 static int take_one(const struct caller *who, const char *path,
@@ -217,7 +69,7 @@ static int take_one(const struct caller *who, const char *path,
 	int r = checkouts_take(who->fs->checkouts, &claim, 1, &who->record, &w,
 			       &conflict);
 
-	r = verdict(who, path, r, &conflict);
+	r = verdict_of(who, path, r, &conflict);
 	if (r == 0)
 		*ret_checkout = claim.checkout;
 	return r;
@@ -243,16 +95,16 @@ static int grant_path(const struct caller *who, const char *path,
 {
 	struct grant grant = { .uid = who->uid, .pid = who->process.pid };
 	bool document = is_document(who->fs, path, who->process.name);
-	int r = st ? check_aliases(who, st, path) : 0;
+	int r = st ? links_check(who, st, path) : 0;
 
 	if (r < 0)
 		return r;
 	r = document ? take_one(who, path, &grant.checkout)
 		     : grant_scratch(who->fs, path, &grant);
 	if (r == 0 && st)
-		r = check_aliases(who, st, path);
+		r = links_check(who, st, path);
 	if (r == 0 && st && document)
-		r = gate_check_writers(who, st, path);
+		r = links_check_writers(who, st, path);
 	if (r == 0)
 		*ret_grant = grant;
 	else
@@ -388,7 +240,9 @@ int gate_empty(const struct caller *who, struct inode *inode,
 	const char *name = path ? path : "";
 	int r = stale_save_empty(who, grant->write, name, &why);
 
-	return r == STALE_SAVE ? refuse(who, name, &why.changer, why.text) : r;
+	return r == STALE_SAVE
+		       ? verdict_refuse(who, name, &why.changer, why.text)
+		       : r;
 }
 
 static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
@@ -456,7 +310,7 @@ static int check_all_aliases(const struct caller *who, struct gate_name *names,
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (names[i].document)
-			r = check_aliases(who, &names[i].st, names[i].path);
+			r = links_check(who, &names[i].st, names[i].path);
 	return r;
 }
 
@@ -467,8 +321,8 @@ static int check_all_writers(const struct caller *who, struct gate_name *names,
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (names[i].document && S_ISREG(names[i].st.st_mode))
-			r = gate_check_writers(who, &names[i].st,
-					       names[i].path);
+			r = links_check_writers(who, &names[i].st,
+						names[i].path);
 	return r;
 }
 
@@ -531,8 +385,9 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 		return r;
 	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
 			   &w, &conflict);
-	r = verdict(who, r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
-		    r, &conflict);
+	r = verdict_of(who,
+		       r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
+		       r, &conflict);
 	if (r < 0)
 		return r;
 	for (size_t i = n; i-- > 0;)
@@ -577,11 +432,11 @@ static int check_path(const struct caller *who, const char *path,
 	int r;
 
 	if (!folder && !is_document(who->fs, path, who->process.name))
-		return check_aliases(who, st, path);
+		return links_check(who, st, path);
 	r = checkouts_check(who->fs->checkouts, path, folder, after_close,
 			    &who->record, &w, &conflict);
-	r = verdict(who, path, r, &conflict);
-	return r == 0 ? check_aliases(who, st, path) : r;
+	r = verdict_of(who, path, r, &conflict);
+	return r == 0 ? links_check(who, st, path) : r;
 }
 
 int gate_check_name(const struct caller *who, struct gate_name *n)
@@ -620,142 +475,12 @@ void gate_folder_gone(const struct caller *who, const char *path)
 	checkouts_folder_gone(who->fs->checkouts, path, &who->record);
 }
 
-int gate_check_writers(const struct caller *who, const struct stat *st,
-		       const char *path)
-{
-	char user[USER_NAME_SIZE], pid[16], now[TIMESTAMP_SIZE];
-	char message[] = "still writing this file, opened by another name";
-	_cleanup_free_ char *copy = strdup(path);
-	struct registry_conflict conflict = { .path = copy };
-	uid_t uid = 0;
-	pid_t process = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	if (!file_has_other_writer(who->fs, st, who->uid, &uid, &process))
-		return 0;
-	users_name(who->fs->users, uid, user);
-	snprintf(pid, sizeof(pid), "%d", (int)process);
-	timestamp_now(now);
-	conflict.holder = (struct record){ .user = user,
-					   .timestamp = now,
-					   .message = message,
-					   .host = who->fs->host,
-					   .pid = pid };
-	return refuse_held(who, path, &conflict);
-}
-
-int gate_refuse(const struct caller *who, const char *path,
-		const struct registry_conflict *conflict)
-{
-	return refuse_held(who, path, conflict);
-}
-
-int gate_failed(const struct caller *who, const char *path, int error)
-{
-	return failed(who->fs, path, error);
-}
-
 bool gate_is_document(const struct caller *who, const char *path)
 {
 	return is_document(who->fs, path, who->process.name);
 }
 
-int gate_check_links(const struct caller *who, const struct stat *st,
-		     const char *path)
-{
-	int r = check_aliases(who, st, path);
-
-	return r == 0 && st->st_nlink > 1 ? gate_check_writers(who, st, path)
-					  : r;
-}
-
 void gate_note(const struct caller *who, const char *event, const char *path)
 {
 	history_append(&who->fs->history, event, path, &who->record, NULL);
-}
-
-/* ---- what the registry has to tell ---- */
-
-/* Nobody of ours has the file open that is at the path; but somebody has it
- * open, by its name. While an operation on the name is under way, that is so
- * for a moment; but only then do we find its record gone, too, if somebody who
- * ignores the file lock has just wiped it. */
-bool gate_was_replaced(void *camfs, const char *path)
-{
-	struct camfs *fs = camfs;
-	struct stat st;
-
-	return fs->checkouts && fs->mapped &&
-	       checkouts_in_use(fs->checkouts, path) &&
-	       inodes_stat_path(&fs->inodes, path, &st) == 0 &&
-	       S_ISREG(st.st_mode) && !file_has_writer(fs, &st) &&
-	       !mapped_has(fs->mapped, &st);
-}
-
-/* If it is still so: he may have taken it again since. */
-static void lose(struct camfs *fs, const char *path, const struct record *was)
-{
-	if (!gate_was_replaced(fs, path))
-		return;
-	checkouts_lost(fs->checkouts, path);
-	log_warning("lost '%s': it was taken from %s through another mount; "
-		    "what is still written to it here is in '" STATE_NAME
-		    "/" RECOVERED_DIR "'",
-		    path, was ? was->user : "unknown");
-	history_append(&fs->history, HISTORY_LOST, path, was, NULL);
-}
-
-static void on_record_event(struct camfs *fs, const struct registry_event *e)
-{
-	const struct record *r = e->record;
-	const char *user = r ? r->user : "unknown";
-	const char *since = r ? or_unknown(r->timestamp) : "unknown";
-
-	switch (e->type) {
-	case REGISTRY_REAPED:
-		log_warning("reaped '%s': checked out by %s on %s since %s by "
-			    "a mount that is gone",
-			    e->path, user,
-			    or_unknown(r ? record_machine(r) : NULL), since);
-		history_append(&fs->history, HISTORY_REAPED, e->path, r, NULL);
-		break;
-	case REGISTRY_REPLACED:
-		lose(fs, e->path, r);
-		break;
-	case REGISTRY_REASSERTED:
-		log_warning("reasserted '%s': its record (%s, since %s) was "
-			    "lost from '%s' while the file is open",
-			    e->path, user, since, fs->share.locks_name);
-		history_append(&fs->history, HISTORY_REASSERTED, e->path, r,
-			       NULL);
-		break;
-	default:
-		log_error("lost '%s': %s has recorded it in '%s', though it is "
-			  "open for writing here; both may write",
-			  e->path, user, fs->share.locks_name);
-		history_append(&fs->history, HISTORY_LOST, e->path, NULL, r);
-	}
-}
-
-void gate_on_event(void *camfs, const struct registry_event *e)
-{
-	struct camfs *fs = camfs;
-
-	switch (e->type) {
-	case REGISTRY_MENDED:
-		log_error("'%s' was damaged; it is kept as '%s', and the last "
-			  "good state is back in its place",
-			  fs->share.locks_name, e->path);
-		history_append(&fs->history, HISTORY_DAMAGED, e->path, NULL,
-			       NULL);
-		break;
-	case REGISTRY_STUCK:
-		log_error("cannot write checkins to '%s': %s; they wait, and "
-			  "the paths stay checked out until it can be written",
-			  fs->share.locks_name, strerror(-e->error));
-		break;
-	default:
-		on_record_event(fs, e);
-	}
 }

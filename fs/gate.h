@@ -97,24 +97,8 @@ void gate_folder_moved(const struct caller *who, const char *from,
 		       const char *to, bool exchange);
 void gate_folder_gone(const struct caller *who, const char *path);
 
-/* Whether another user can write to a file that is, or is to become, `path`. */
-int gate_check_writers(const struct caller *who, const struct stat *st,
-		       const char *path);
-
-/* For what is done on purpose (fs/kept.h). Says who has the path and who did
- * not get it, and makes the error; what kept a checkout from being recorded;
- * whether a name is a document's; and whether another user has the file, or is
- * writing it, by another of its names. */
-int gate_refuse(const struct caller *who, const char *path,
-		const struct registry_conflict *conflict);
-int gate_failed(const struct caller *who, const char *path, int error);
+/* Whether a name is a document's. */
 bool gate_is_document(const struct caller *who, const char *path);
-int gate_check_links(const struct caller *who, const struct stat *st,
-		     const char *path);
-
-/* For the registry: its events, and what it asks. */
-bool gate_was_replaced(void *camfs, const char *path);
-void gate_on_event(void *camfs, const struct registry_event *event);
 
 /* Says that something was deleted or renamed, by whom. */
 void gate_note(const struct caller *who, const char *event, const char *path);

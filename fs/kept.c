@@ -13,6 +13,8 @@
 #include "fs/creds.h"
 #include "fs/fence.h"
 #include "fs/gate.h"
+#include "fs/links.h"
+#include "fs/verdict.h"
 #include "fs/log.h"
 
 void kept_answer_release(struct kept_answer *a)
@@ -69,7 +71,7 @@ static bool trouble(const struct caller *who, struct kept_answer *a,
 static bool held(const struct caller *who, struct kept_answer *a,
 		 enum kept_why why)
 {
-	int error = gate_refuse(who, a->conflict.path, &a->conflict);
+	int error = verdict_held(who, a->conflict.path, &a->conflict);
 
 	refuse(who, a, a->conflict.path, why);
 	if (why == KEPT_HELD)
@@ -172,7 +174,7 @@ static bool may_keep(const struct caller *who, const char *path,
 		why = KEPT_NO_DOCUMENT;
 	if (why != KEPT_DONE)
 		return refuse(who, a, path, why);
-	a->error = gate_check_links(who, &st, path);
+	a->error = links_check_all(who, &st, path);
 	if (a->error < 0)
 		refuse(who, a, path, KEPT_HELD);
 	return a->error == 0;
@@ -214,7 +216,8 @@ static bool keep(const struct caller *who, const char *const *paths, size_t n,
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_HELD);
 	if (r < 0)
-		return trouble(who, a, paths[0], gate_failed(who, paths[0], r));
+		return trouble(who, a, paths[0],
+			       verdict_failed(who->fs, paths[0], r));
 	if (n_new || message)
 		note_all(who, HISTORY_CHECKOUT, paths, n, message);
 	return true;
@@ -255,7 +258,7 @@ void kept_checkin(const struct caller *who, const char *const *paths, size_t n,
 		refuse(who, ret_answer, conflict->path, KEPT_NOT_OUT);
 	else if (r < 0)
 		trouble(who, ret_answer, paths[0],
-			gate_failed(who, paths[0], r));
+			verdict_failed(who->fs, paths[0], r));
 	else
 		note_all(who, HISTORY_CHECKIN, paths, n, NULL);
 }
@@ -290,7 +293,7 @@ static bool take_over(const struct caller *who, const char *path,
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_NOT_YOURS);
 	if (r < 0)
-		return trouble(who, a, path, gate_failed(who, path, r));
+		return trouble(who, a, path, verdict_failed(who->fs, path, r));
 	if (s.was.user && may_be_document(who, path) &&
 	    fence_is_needed(who->fs, path, &s))
 		r = fence_set_aside(who->fs, path, &s, &a->recovered);
@@ -357,7 +360,7 @@ static bool steal_one(const struct caller *who, const char *message, bool own,
 
 	if (r < 0)
 		return trouble(who, a, claim->path,
-			       gate_failed(who, claim->path, r));
+			       verdict_failed(who->fs, claim->path, r));
 	if (r == 0)
 		return true;
 	if (!take_over(who, claim->path, HISTORY_STOLEN, message, own,

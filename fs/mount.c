@@ -23,6 +23,7 @@
 #include "fs/log.h"
 #include "fs/mapped.h"
 #include "fs/mountpoint.h"
+#include "fs/notice.h"
 #include "fs/samba.h"
 #include "fs/watch.h"
 
@@ -90,9 +91,9 @@ static int open_registry(struct camfs *fs)
 		.locks_dir = fs->share.locks_dir,
 		.locks_name = fs->share.locks_name,
 		.host = fs->host,
-		.on_event = gate_on_event,
+		.on_event = notice_event,
 		.on_event_arg = fs,
-		.was_replaced = gate_was_replaced,
+		.was_replaced = notice_was_replaced,
 	};
 	struct wait w = wait_for_ms(fs->options->lock_timeout);
 	int r;

@@ -18,6 +18,7 @@
 #include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
+#include "fs/links.h"
 #include "fs/ops.h"
 
 static void reply_missing(fuse_req_t req)
@@ -397,7 +398,7 @@ static int check_writers(const struct caller *who, const struct gate_name *from,
 			 const struct gate_name *to)
 {
 	return from->inode && S_ISREG(from->st.st_mode) && to->document
-		       ? gate_check_writers(who, &from->st, to->path)
+		       ? links_check_writers(who, &from->st, to->path)
 		       : 0;
 }
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/verdict.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/lockholder.h"
+#include "fs/log.h"
+
+static const char *or_unknown(const char *s)
+{
+	return s && *s ? s : "unknown";
+}
+
+/* The only place where a conflict becomes an error number. */
+int verdict_refuse(const struct caller *who, const char *path,
+		   const struct record *holder, const char *why)
+{
+	log_warning("refused '%s' to %s (%s, pid %s): %s", path, who->user,
+		    or_unknown(who->process.name), who->pid, why);
+	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
+		       holder);
+	return caller_busy(who);
+}
+
+int verdict_held(const struct caller *who, const char *path,
+		 const struct registry_conflict *conflict)
+{
+	_cleanup_buffer_ struct buffer why = {};
+	const struct record *holder = &conflict->holder;
+	bool same = !strcmp(path, conflict->path);
+
+	if (buffer_printf(&why,
+			  "%s%s%schecked out by %s on %s since %s, \"%s\"",
+			  same ? "" : "'", same ? "" : conflict->path,
+			  same ? "" : "' is ", holder->user,
+			  or_unknown(record_machine(holder)),
+			  or_unknown(holder->timestamp),
+			  holder->message ? holder->message : "") < 0)
+		return verdict_refuse(who, path, holder, "checked out");
+	return verdict_refuse(who, path, holder, why.data);
+}
+
+static void say_who_holds_lock(struct camfs *fs, const char *path)
+{
+	_cleanup_free_ char *name = NULL;
+	char holder[128];
+
+	if (asprintf(&name, "%s.lock", fs->share.locks_name) < 0) {
+		name = NULL;
+		return;
+	}
+	lockholder_describe(fs->share.locks_dir, name, holder, sizeof(holder));
+	log_error("cannot check out '%s': another program has held the file "
+		  "lock '%s' for more than %u ms (%s); it must let go first",
+		  path, name, fs->options->lock_timeout, holder);
+}
+
+int verdict_failed(struct camfs *fs, const char *path, int error)
+{
+	if (error == -ETIMEDOUT)
+		say_who_holds_lock(fs, path);
+	else if (error != -EINTR)
+		log_error("cannot check out '%s': recording it in '%s': %s",
+			  path, fs->share.locks_name, strerror(-error));
+	return error;
+}
+
+int verdict_of(const struct caller *who, const char *path, int r,
+	       const struct registry_conflict *conflict)
+{
+	if (r == CHECKOUTS_REFUSED)
+		return verdict_held(who, path, conflict);
+	return r < 0 ? verdict_failed(who->fs, path, r) : 0;
+}
