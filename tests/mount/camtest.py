@@ -546,6 +546,19 @@ def crowd(bodies):
     return [value for _, value in answers]
 
 
+def overlaps(intervals):
+    """Of (name, begin, end, owner) those pairs in which two owners had one name
+    at a time. Sorted, an overlap is with the latest end so far."""
+    found = []
+    latest = None
+    for now in sorted(intervals):
+        if latest and latest[0] == now[0] and now[1] < latest[2] and latest[3] != now[3]:
+            found.append((latest, now))
+        if not latest or latest[0] != now[0] or now[2] > latest[2]:
+            latest = now
+    return found
+
+
 def become(uid, gid=None, groups=()):
     """For crowd(): this process is that user from now on."""
     os.setgroups(list(groups))
