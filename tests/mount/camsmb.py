@@ -192,24 +192,14 @@ SERVER_CONF = """[global]
   printing = bsd
   printcap name = /dev/null
   rpc_server:default = disabled
-  smb2 leases = no
 """
-
-SECTION = """[{name}]
-  path = {path}
-  read only = no
-  oplocks = no
-  kernel oplocks = no
-  kernel share modes = no
-  store dos attributes = yes
-  ea support = yes
-"""
+EXPORT = Path(__file__).parent.parent.parent / "scripts/samba-export"
 
 
 class Server:
     """smbd, with its users: those of passwd that are named."""
 
-    def __init__(self, place, mount, users=("daemon", "games", "bin"), sections=None):
+    def __init__(self, place, mount, users=("daemon", "games", "bin")):
         # a short name: its sockets are in there, and may have 107 bytes
         self.folder = Path(tempfile.mkdtemp(prefix="smb."))
         self.folder.chmod(0o755)  # as users, smbd looks there for who lives
@@ -217,8 +207,9 @@ class Server:
         for name in "lock", "state", "cache", "private", "pid", "ncalrpc", "log", "client":
             (self.folder / name).mkdir()
         self.conf = self.folder / "smb.conf"
-        text = sections or SECTION.format(name=SHARE, path=mount)
-        self.conf.write_text(SERVER_CONF.format(folder=self.folder) + text)
+        section = subprocess.run([EXPORT, SHARE, mount], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout
+        self.conf.write_text(SERVER_CONF.format(folder=self.folder) + section)
         (self.folder / "client.conf").write_text(CLIENT_CONF.format(folder=self.folder))
         for user in users:
             self.add_user(user)
