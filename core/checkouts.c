@@ -150,6 +150,7 @@ static ssize_t use_or_add(struct checkouts *c, struct checkout_claim *claims,
 		claims[i].checkout = co;
 		if (!co)
 			return -ENOMEM;
+		co->operations += claims[i].operation;
 	}
 	return made;
 }
@@ -160,6 +161,7 @@ static void unuse(struct checkouts *c, struct checkout_claim *claims, size_t n)
 	for (size_t i = 0; i < n && claims[i].checkout; i++) {
 		struct checkout *co = claims[i].checkout;
 
+		co->operations -= claims[i].operation;
 		if (co->busy)
 			taken_remove(c, co);
 		else if (--co->uses == 0 &&
@@ -329,6 +331,13 @@ void checkouts_add_use(struct checkouts *c, struct checkout *co, bool flushed)
 	LOCK_SCOPE(&c->mutex);
 	co->uses++;
 	co->flushed += flushed;
+}
+
+void checkouts_operation_done(struct checkouts *c, struct checkout *co)
+{
+	LOCK_SCOPE(&c->mutex);
+	co->operations--;
+	pthread_cond_broadcast(&c->changed);
 }
 
 void checkouts_name_gone(struct checkouts *c, struct checkout *co)

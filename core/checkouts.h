@@ -44,7 +44,9 @@ struct checkout;
 /* One path that is wanted; the checkout is set on success. */
 struct checkout_claim {
 	const char *path;
-	bool tree; /* a folder, with everything below it */
+	bool tree;	/* a folder, with everything below it */
+	bool operation; /* on the name: nobody takes the path over until
+			   checkouts_operation_done() */
 	struct checkout *checkout;
 };
 
@@ -117,6 +119,9 @@ void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed);
 
 /* The owner has one use more: a handle came along when its file was renamed. */
 void checkouts_add_use(struct checkouts *c, struct checkout *co, bool flushed);
+
+/* An operation on the name is over; its use still is to be given back. */
+void checkouts_operation_done(struct checkouts *c, struct checkout *co);
 
 /* What became of the name, while it is in use. */
 void checkouts_name_gone(struct checkouts *c, struct checkout *co);

@@ -12,8 +12,9 @@
 
 #define UNSEIZE_WAIT_MS 5000
 
-/* Under the mutex: waits while somebody asks the registry about a path, or
- * moves a folder above it. */
+/* Under the mutex: waits while somebody asks the registry about a path, moves a
+ * folder above it, or renames or deletes it: what was begun by the one must not
+ * hit the other's file. */
 static int settle_busy(struct checkouts *c, const char *path,
 		       const struct wait *w)
 {
@@ -21,7 +22,8 @@ static int settle_busy(struct checkouts *c, const char *path,
 		struct checkout *co = taken_find(c, path);
 		int r;
 
-		if (!(co && co->busy) && !taken_find_above(c, path))
+		if (!(co && (co->busy || co->operations)) &&
+		    !taken_find_above(c, path))
 			return 0;
 		r = taken_await_change(c, w);
 		if (r < 0)

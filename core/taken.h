@@ -28,9 +28,10 @@ struct checkout {
 	bool fenced;  /* taken over: not in the table, its record another's */
 	struct checkout *next, *previous; /* then: in checkouts.fenced */
 	size_t uses;
-	size_t flushed; /* of them */
-	uint64_t until; /* without uses: stays till then; 0: no time */
-	pid_t scratch;	/* without uses: stays while this process has one */
+	size_t flushed;	   /* of them */
+	size_t operations; /* of them: on the name, under way */
+	uint64_t until;	   /* without uses: stays till then; 0: no time */
+	pid_t scratch;	   /* without uses: stays while this process has one */
 };
 
 struct recent {

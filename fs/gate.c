@@ -341,7 +341,8 @@ static size_t claim_names(const struct caller *who, struct gate_name *names,
 		if (names[i].document)
 			ret_claims[n_claims++] =
 				(struct checkout_claim){ .path = names[i].path,
-							 .tree = folder };
+							 .tree = folder,
+							 .operation = true };
 	}
 	return n_claims;
 }
@@ -418,6 +419,7 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 		checkouts_name_exists(checkouts, n->checkout);
 	else if (result == 0)
 		checkouts_name_gone(checkouts, n->checkout);
+	checkouts_operation_done(checkouts, n->checkout);
 	give_back(who->fs, n->checkout, false, result == 0 && written,
 		  who->process.pid);
 	n->checkout = NULL;

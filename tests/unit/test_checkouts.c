@@ -345,6 +345,43 @@ static void others_are_who_lingers(void)
 	finish();
 }
 
+static int seize(const char *path, unsigned wait_ms, struct seizure *ret_s)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct record admin = record_of("admin");
+	struct wait w = wait_for_ms(wait_ms);
+
+	return checkouts_seize(checkouts, path, &admin, NULL, &w, ret_s,
+			       &conflict);
+}
+
+/* A rename that has passed must not hit the file of who has the path next. */
+static void an_operation_is_over_before_a_seizure(void)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct checkout_claim claim = { .path = "a", .operation = true };
+	struct record alice = record_of("alice");
+	struct wait w = wait_for_ms(DEADLINE_MS);
+	struct seizure s = {};
+
+	begin(0);
+	CHECK_NUMBER(
+		checkouts_take(checkouts, &claim, 1, &alice, &w, &conflict), 0);
+	CHECK_NUMBER(seize("a", 30, &s), -ETIMEDOUT);
+	refuse("a", "bob", "alice");
+	checkouts_operation_done(checkouts, claim.checkout);
+	CHECK_NUMBER(seize("a", DEADLINE_MS, &s), 0);
+	CHECK_STRING(s.was.user, "alice");
+	CHECK_STRING(s.writer, "alice");
+	checkouts_seized(checkouts, &s);
+	refuse("a", "alice", "admin");
+	give_back(claim.checkout, false, 1);
+	refuse("a", "alice", "admin");
+	give_back(s.checkout, false, 1);
+	give_back(must_take("a", "alice"), false, 1);
+	finish();
+}
+
 int main(void)
 {
 	TEST(uses_of_one_owner_share_a_checkout);
@@ -358,5 +395,6 @@ int main(void)
 	TEST(a_removed_folder_is_not_waited_for);
 	TEST(others_are_whoever_has_a_file);
 	TEST(others_are_who_lingers);
+	TEST(an_operation_is_over_before_a_seizure);
 	return tests_done();
 }
