@@ -172,16 +172,18 @@ def mount_points():
 class Mount(type(Path())):
     """A mount by `camlock mount -f`; also the path of its mount point."""
 
-    def start(self, share, options=(), user=None, descriptors=None):
+    def start(self, share, options=(), user=None, descriptors=None, host=None):
         self.log_path = str(self) + ".log"
         self.user = user
         self.killed = False
         identity = {} if user is None else dict(user=user, group=user, extra_groups=[])
         limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+        there = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "sh"] \
+            if host else []
         with open(self.log_path, "ab") as log:
             self.log_from = log.tell()
             self.process = subprocess.Popen(
-                [*limit, CAMLOCK, "mount", "-f", *options,
+                [*limit, *there, CAMLOCK, "mount", "-f", *options,
                  str(share), str(self)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
         wait_for(self._answers, f"'{self}' is mounted")
@@ -580,9 +582,9 @@ class Place:
         self.at_end = []  # called last
 
     def mount(self, *options, at=None, share=None, user=None, passthrough=None,
-              descriptors=None):
+              descriptors=None, host=None):
         """Mounts the share; options as of `camlock mount`. `descriptors`: how
-        many the daemon may have."""
+        many the daemon may have. `host`: as on a host of that name."""
         if at is None:
             at = self.folder / f"mnt{len(self.mounts) or ''}"
             at.mkdir()
@@ -592,7 +594,7 @@ class Place:
             options = ("--no-passthrough", *options)
         mount = Mount(at)
         self.mounts.append(mount)
-        return mount.start(share or self.share, options, user, descriptors)
+        return mount.start(share or self.share, options, user, descriptors, host)
 
     def person(self, who, **options):
         self.people.append(Person(who, **options))
