@@ -19,6 +19,7 @@
 #include "fs/command.h"
 
 #define ASK_MS 1000
+#define ASKED_MAX 3 /* a busy machine may not answer the first time */
 #define SAID_MAX (16 << 20)
 #define CMDLINE_SIZE 4096
 #define KNOWN_MAX 4096 /* then those that are gone are forgotten */
@@ -28,6 +29,7 @@ struct smbd {
 	pid_t pid;
 	uint64_t start;
 	uid_t uid; /* last seen that is not root */
+	unsigned int asked;
 	char client[SAMBA_CLIENT_SIZE];
 };
 
@@ -260,8 +262,8 @@ static struct smbd *find(struct samba *s, pid_t pid)
 	return NULL;
 }
 
-/* Under the mutex: the process, if it is known; a new one with that id takes
- * the old one's place. */
+/* Under the mutex: the process, if all is known of it that can be; a new one
+ * with that id takes the old one's place. */
 static bool find_known(struct samba *s, pid_t pid, uint64_t start, uid_t uid,
 		       struct samba_seat *ret_seat)
 {
@@ -273,7 +275,7 @@ static bool find_known(struct samba *s, pid_t pid, uint64_t start, uid_t uid,
 		d->uid = uid;
 	ret_seat->uid = d->uid;
 	strcpy(ret_seat->client, d->client);
-	return true;
+	return d->client[0] || d->asked >= ASKED_MAX;
 }
 
 static void remember(struct samba *s, pid_t pid, uint64_t start,
@@ -293,6 +295,7 @@ static void remember(struct samba *s, pid_t pid, uint64_t start,
 			return;
 		}
 	}
+	d->asked = d->start == start ? d->asked + 1 : 1;
 	d->start = start;
 	d->uid = seat->uid;
 	strcpy(d->client, seat->client);

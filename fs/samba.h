@@ -9,7 +9,7 @@
  *
  * Which machine the connection comes from ("" if it isn't told), and who it is
  * if only root has been seen yet, smbstatus(1) tells (Samba 4.17 and later).
- * It is asked once for each smbd.
+ * It is asked once for each smbd, or a few times if it gives no answer.
  */
 #ifndef FS_SAMBA_H
 #define FS_SAMBA_H
