@@ -89,7 +89,13 @@ class Machine(camtest.Abilities):
         creds.set_username(self.user)
         creds.set_password(PASSWORD)
         creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
-        self.connection = libsmb.Conn(self.address, SHARE, lp, creds)
+        for attempt in range(3):
+            try:
+                self.connection = libsmb.Conn(self.address, SHARE, lp, creds)
+                return
+            except NTSTATUSError:  # of a busy machine: even "no memory" is one
+                if attempt == 2:
+                    raise
 
     def open(self, name, access=READ, disposition=OPEN, attributes=0, share=SHARE_ALL):
         return self.connection.create(name, DesiredAccess=access, ShareAccess=share,
