@@ -105,7 +105,7 @@ bool kept_is_admin(const struct caller *who)
 /* What the caller may write is looked at as the caller: nothing is to be
  * learned of folders he can't search. */
 static enum kept_why look(const struct caller *who, const char *path,
-			  struct stat *ret_st)
+			  struct stat *ret_st, int *ret_error)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -115,8 +115,12 @@ static enum kept_why look(const struct caller *who, const char *path,
 		return KEPT_NO_PERMISSION;
 	if (fd == -ELOOP || fd == -EXDEV)
 		return KEPT_NO_DOCUMENT;
-	if (fd < 0 || fstat(fd, ret_st) < 0)
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ENAMETOOLONG)
 		return KEPT_NO_FILE;
+	if (fd < 0 || fstat(fd, ret_st) < 0) {
+		*ret_error = fd < 0 ? fd : -errno;
+		return KEPT_TROUBLE;
+	}
 	if (!S_ISREG(ret_st->st_mode))
 		return KEPT_NO_DOCUMENT;
 	if (faccessat(fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
@@ -167,9 +171,12 @@ static bool may_keep(const struct caller *who, const char *path,
 {
 	enum kept_why why = KEPT_NO_FILE;
 	struct stat st;
+	int error;
 
 	if (may_be_document(who, path))
-		why = look(who, path, &st);
+		why = look(who, path, &st, &error);
+	if (why == KEPT_TROUBLE)
+		return trouble(who, a, path, error);
 	if (why == KEPT_DONE && !gate_is_document(who, path))
 		why = KEPT_NO_DOCUMENT;
 	if (why != KEPT_DONE)

@@ -186,7 +186,7 @@ class Mount(type(Path())):
                 [*limit, *there, CAMLOCK, "mount", "-f", *options,
                  str(share), str(self)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
-        wait_for(self._answers, f"'{self}' is mounted")
+        wait_for(self._answers, f"'{self}' is mounted", 30)
         return self
 
     def _answers(self):
