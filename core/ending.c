@@ -175,12 +175,11 @@ void *ending_sweep(void *checkouts)
 
 		if (co) {
 			ending_now(c, co);
-		} else if (c->next_sweep == UINT64_MAX) {
-			pthread_cond_wait(&c->timed, &c->mutex);
-		} else {
-			c->next_sweep += SWEEP_MS * NSEC_PER_MSEC;
-			taken_wait(c, &c->timed, c->next_sweep);
+			continue;
 		}
+		if (c->next_sweep != UINT64_MAX)
+			c->next_sweep += SWEEP_MS * NSEC_PER_MSEC;
+		wait_on(&c->timed, &c->mutex, c->next_sweep);
 	}
 	return NULL;
 }

@@ -141,11 +141,7 @@ static int lead_all(struct registry *r, const struct wait *w)
 /* Waits for a condition, at most for a moment. */
 static void wait_a_moment(struct registry *r, pthread_cond_t *cond, unsigned ms)
 {
-	uint64_t until = clock_now() + ms * NSEC_PER_MSEC;
-	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
-			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
-
-	pthread_cond_clockwait(cond, &r->mutex, CLOCK_MONOTONIC, &ts);
+	wait_on(cond, &r->mutex, clock_now() + ms * NSEC_PER_MSEC);
 }
 
 /* Has the request done, by ourselves or by whoever leads just now. */

@@ -232,16 +232,8 @@ struct checkout *taken_find_owned_below(struct checkouts *c, const char *folder,
 	return NULL;
 }
 
-void taken_wait(struct checkouts *c, pthread_cond_t *cond, uint64_t until)
-{
-	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
-			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
-
-	pthread_cond_clockwait(cond, &c->mutex, CLOCK_MONOTONIC, &ts);
-}
-
 int taken_await_change(struct checkouts *c, const struct wait *w)
 {
-	taken_wait(c, &c->changed, clock_now() + WAKE_MS * NSEC_PER_MSEC);
+	wait_on(&c->changed, &c->mutex, clock_now() + WAKE_MS * NSEC_PER_MSEC);
 	return wait_check(w);
 }

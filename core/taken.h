@@ -100,9 +100,6 @@ void taken_remember(struct checkouts *c, const struct checkout *co);
 bool taken_was_recently(struct checkouts *c, const char *path,
 			const struct record *want);
 
-/* Waits on one of the conditions until a time of clock_now(). */
-void taken_wait(struct checkouts *c, pthread_cond_t *cond, uint64_t until);
-
 /* Waits for a change of any of them, at most for a moment. Returns 0, -EINTR or
  * -ETIMEDOUT. */
 int taken_await_change(struct checkouts *c, const struct wait *w);

@@ -8,6 +8,7 @@
 #ifndef CORE_WAIT_H
 #define CORE_WAIT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -39,5 +40,8 @@ int wait_check(const struct wait *w);
 
 /* Sleeps for at most ns, not beyond the deadline; returns as wait_check(). */
 int wait_sleep(const struct wait *w, uint64_t ns);
+
+/* Waits for a condition until a time of clock_now(); UINT64_MAX: for good. */
+void wait_on(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t until);
 
 #endif

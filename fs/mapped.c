@@ -92,18 +92,6 @@ static void put_back(struct watcher *w, struct mapping *map)
 	w->list = map;
 }
 
-static void sleep_until(struct watcher *w, uint64_t when)
-{
-	struct timespec ts = { .tv_sec = (time_t)(when / NSEC_PER_SEC),
-			       .tv_nsec = (long)(when % NSEC_PER_SEC) };
-
-	if (when == UINT64_MAX)
-		pthread_cond_wait(&w->changed, &w->mapped->mutex);
-	else
-		pthread_cond_clockwait(&w->changed, &w->mapped->mutex,
-				       CLOCK_MONOTONIC, &ts);
-}
-
 static void *watch(void *arg)
 {
 	struct watcher *w = arg;
@@ -116,7 +104,7 @@ static void *watch(void *arg)
 		bool over;
 
 		if (!map) {
-			sleep_until(w, when);
+			wait_on(&w->changed, &w->mapped->mutex, when);
 			continue;
 		}
 		pthread_mutex_unlock(&m->mutex);

@@ -201,17 +201,9 @@ static void tell_all_replaced(struct watcher *w)
 
 static void sleep_a_while(struct watcher *w, bool waits)
 {
-	uint64_t until = clock_now() + LOOK_EVERY;
-	struct timespec ts = { .tv_sec = (time_t)(until / NSEC_PER_SEC),
-			       .tv_nsec = (long)(until % NSEC_PER_SEC) };
-
-	if (w->replaced)
-		return;
-	if (waits)
-		pthread_cond_clockwait(&w->wanted, &w->mutex, CLOCK_MONOTONIC,
-				       &ts);
-	else
-		pthread_cond_wait(&w->wanted, &w->mutex);
+	if (!w->replaced)
+		wait_on(&w->wanted, &w->mutex,
+			waits ? clock_now() + LOOK_EVERY : UINT64_MAX);
 }
 
 static void *look(void *arg)
