@@ -12,7 +12,6 @@
 
 #define CONTROL_NAME "control"
 #define REQUEST_SIZE_MAX ((size_t)16 << 20)
-#define CHUNK (64 << 10)
 
 void answer_release(struct answer *a)
 {
@@ -166,23 +165,6 @@ static int write_all(int fd, const struct buffer *b)
 	return 0;
 }
 
-static int read_all(int fd, struct buffer *b)
-{
-	ssize_t n;
-
-	do {
-		if (buffer_reserve(b, b->len + CHUNK) < 0)
-			return -ENOMEM;
-		n = pread(fd, b->data + b->len, CHUNK, (off_t)b->len);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			b->len += (size_t)n;
-	} while (n != 0);
-	b->data[b->len] = '\0';
-	return 0;
-}
-
 static int cannot_ask(const struct place *place, int error)
 {
 	if (error == -ENOENT)
@@ -213,7 +195,7 @@ static int ask_mount(struct answer *ret_answer, const struct place *place,
 	if (r == 0)
 		r = write_all(fd, &request);
 	if (r == 0)
-		r = read_all(fd, &text);
+		r = buffer_read_file(&text, fd);
 	if (r == 0)
 		r = answer_parse(ret_answer, &text);
 	return r < 0 ? cannot_ask(place, r) : DONE;

@@ -100,23 +100,6 @@ static int load_share(struct records *r, const struct place *place,
 
 /* ---- a mount ---- */
 
-static int read_to_end(int fd, struct buffer *b)
-{
-	ssize_t n;
-
-	do {
-		if (buffer_reserve(b, b->len + (64 << 10)) < 0)
-			return -ENOMEM;
-		n = read(fd, b->data + b->len, 64 << 10);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			b->len += (size_t)n;
-	} while (n != 0);
-	b->data[b->len] = '\0';
-	return 0;
-}
-
 static int compare(const void *a, const void *b)
 {
 	const struct record_at *x = a;
@@ -129,7 +112,7 @@ static int add_entries(struct records *r, struct registry *registry, int fd)
 {
 	_cleanup_entries_ struct entries entries = {};
 	_cleanup_buffer_ struct buffer text = {};
-	int err = read_to_end(fd, &text);
+	int err = buffer_read_file(&text, fd);
 
 	if (err == 0)
 		err = entries_parse(&entries, &text);

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
+
+#define CHUNK (64 << 10)
 
 void buffer_release(struct buffer *b)
 {
@@ -69,4 +72,24 @@ int buffer_printf(struct buffer *b, const char *format, ...)
 	r = buffer_vprintf(b, format, ap);
 	va_end(ap);
 	return r;
+}
+
+int buffer_read_file(struct buffer *b, int fd)
+{
+	off_t at = 0;
+	ssize_t n;
+
+	do {
+		if (buffer_reserve(b, b->len + CHUNK) < 0)
+			return -ENOMEM;
+		n = pread(fd, b->data + b->len, CHUNK, at);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			b->len += (size_t)n;
+			at += n;
+		}
+	} while (n != 0);
+	b->data[b->len] = '\0';
+	return 0;
 }

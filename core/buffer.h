@@ -26,6 +26,10 @@ int buffer_printf(struct buffer *b, const char *format, ...)
 int buffer_vprintf(struct buffer *b, const char *format, va_list ap)
 	__attribute__((format(printf, 2, 0)));
 
+/* Appends the content of a file that can be read from any offset, from its
+ * beginning to its end. Returns 0, -ENOMEM or the -errno of reading. */
+int buffer_read_file(struct buffer *b, int fd);
+
 #define _cleanup_buffer_ __attribute__((cleanup(buffer_release)))
 
 #endif

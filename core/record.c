@@ -198,6 +198,11 @@ static bool same(const char *a, const char *b)
 	return !strcmp(a ? a : "", b ? b : "");
 }
 
+bool record_same_person(const struct record *a, const struct record *b)
+{
+	return same(a->user, b->user) && same(a->seat, b->seat);
+}
+
 struct owner record_owner(const struct record *r, const char *lease)
 {
 	return (struct owner){ .user = r->user,

@@ -79,6 +79,9 @@ const char *record_machine(const struct record *r);
 /* The owner that a record of his names. */
 struct owner record_owner(const struct record *r, const char *lease);
 
+/* Whether both are of one user and one seat. */
+bool record_same_person(const struct record *a, const struct record *b);
+
 /* Whether the owner may go in on the strength of this record: his own kept
  * checkout (of his user and, if the record names a host, that host and seat;
  * a client that came back with another smbd has the seat it had), or an open

@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "core/events.h"
 #include "core/held.h"
+#include "core/path.h"
 #include "core/timestamp.h"
 
 bool requests_is_ours(struct registry *r, const struct record *rec)
@@ -98,13 +99,6 @@ static int judge_above(struct registry *r, struct request *q, const char *path,
 	return 0;
 }
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t len = strlen(folder);
-
-	return !strncmp(path, folder, len) && path[len] == '/';
-}
-
 static int judge_below(struct registry *r, struct request *q,
 		       const char *folder, const struct owner *owner)
 {
@@ -114,7 +108,7 @@ static int judge_below(struct registry *r, struct request *q,
 		int outcome;
 
 		next = e->next;
-		if (!is_below(e->key, folder))
+		if (!path_is_in(e->key, folder))
 			continue;
 		outcome = judge_record(r, q, e->key, owner);
 		if (outcome < 0 || outcome == REGISTRY_HELD)
@@ -239,7 +233,7 @@ static int list_below(struct registry *r, const char *folder,
 
 	for (struct entry *e = r->store.entries.head; err == 0 && e;
 	     e = e->next)
-		if (is_below(e->key, folder))
+		if (path_is_in(e->key, folder))
 			err = buffer_append(ret_paths, e->key,
 					    strlen(e->key) + 1);
 	return err;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/path.h"
 #include "core/wait.h"
 
 #define RECENT_MS 2000
@@ -163,23 +164,10 @@ bool taken_was_recently(struct checkouts *c, const char *path,
 	return false;
 }
 
-static bool same(const char *a, const char *b)
-{
-	return !strcmp(a ? a : "", b ? b : "");
-}
-
 /* Through one mount the host is always the same. */
 bool checkout_is_owned_by(const struct checkout *co, const struct record *want)
 {
-	return same(co->record.user, want->user) &&
-	       same(co->record.seat, want->seat);
-}
-
-static bool is_below(const char *path, const char *folder)
-{
-	size_t len = strlen(folder);
-
-	return !strncmp(path, folder, len) && path[len] == '/';
+	return record_same_person(&co->record, want);
 }
 
 struct checkout *taken_find_above(struct checkouts *c, const char *path)
@@ -207,7 +195,7 @@ struct checkout *taken_find_below(struct checkouts *c, const char *folder,
 			struct checkout *co =
 				container_of(n, struct checkout, node);
 
-			if (is_below(co->path, folder) &&
+			if (path_is_in(co->path, folder) &&
 			    (co->busy || !checkout_is_owned_by(co, want)))
 				return co;
 		}
@@ -224,7 +212,7 @@ struct checkout *taken_find_owned_below(struct checkouts *c, const char *folder,
 			struct checkout *co =
 				container_of(n, struct checkout, node);
 
-			if (is_below(co->path, folder) && !co->busy &&
+			if (path_is_in(co->path, folder) && !co->busy &&
 			    checkout_is_owned_by(co, owner))
 				return co;
 		}

@@ -23,11 +23,6 @@ void kept_answer_release(struct kept_answer *a)
 	buffer_release(&a->recovered);
 }
 
-static const char *or_unknown(const char *s)
-{
-	return s && *s ? s : "unknown";
-}
-
 /* ---- answers ---- */
 
 static int error_of(const struct caller *who, enum kept_why why)
@@ -281,7 +276,7 @@ static void tell(const struct caller *who, const char *event, const char *path,
 	log_warning("%s '%s': %s (pid %s) took it from %s on %s, who had it "
 		    "since %s: %s",
 		    event, path, who->user, who->pid, was->user,
-		    or_unknown(was->host), or_unknown(was->timestamp),
+		    log_or_unknown(was->host), log_or_unknown(was->timestamp),
 		    reason ? reason : "");
 	history_append(&who->fs->history, event, path, &by, was);
 }

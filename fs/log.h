@@ -17,6 +17,12 @@ void log_to_syslog(void);
 void log_line(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What a line says of what a record does not. */
+static inline const char *log_or_unknown(const char *s)
+{
+	return s && *s ? s : "unknown";
+}
+
 #define log_error(...) log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)

@@ -8,11 +8,6 @@
 #include "fs/log.h"
 #include "fs/mapped.h"
 
-static const char *or_unknown(const char *s)
-{
-	return s && *s ? s : "unknown";
-}
-
 /* Nobody of ours has the file open that is at the path; but somebody has it
  * open, by its name. While an operation on the name is under way, that is so
  * for a moment; but only then do we find its record gone, too, if somebody who
@@ -46,14 +41,15 @@ static void on_record_event(struct camfs *fs, const struct registry_event *e)
 {
 	const struct record *r = e->record;
 	const char *user = r ? r->user : "unknown";
-	const char *since = r ? or_unknown(r->timestamp) : "unknown";
+	const char *since = r ? log_or_unknown(r->timestamp) : "unknown";
 
 	switch (e->type) {
 	case REGISTRY_REAPED:
 		log_warning("reaped '%s': checked out by %s on %s since %s by "
 			    "a mount that is gone",
 			    e->path, user,
-			    or_unknown(r ? record_machine(r) : NULL), since);
+			    log_or_unknown(r ? record_machine(r) : NULL),
+			    since);
 		history_append(&fs->history, HISTORY_REAPED, e->path, r, NULL);
 		break;
 	case REGISTRY_REPLACED:

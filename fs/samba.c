@@ -163,12 +163,7 @@ static int ask(pid_t pid, struct buffer *ret_said)
 	if (out < 0 || command_run(&c) != 0 || fstat(out, &st) < 0 ||
 	    st.st_size > SAID_MAX)
 		return -EIO;
-	if (buffer_reserve(ret_said, (size_t)st.st_size) < 0)
-		return -ENOMEM;
-	if (pread(out, ret_said->data, (size_t)st.st_size, 0) != st.st_size)
-		return -EIO;
-	ret_said->len = (size_t)st.st_size;
-	return 0;
+	return buffer_read_file(ret_said, out);
 }
 
 static bool find_member(const struct json_member *object, const char *name,

@@ -9,17 +9,12 @@
 #include "core/lockholder.h"
 #include "fs/log.h"
 
-static const char *or_unknown(const char *s)
-{
-	return s && *s ? s : "unknown";
-}
-
 /* The only place where a conflict becomes an error number. */
 int verdict_refuse(const struct caller *who, const char *path,
 		   const struct record *holder, const char *why)
 {
 	log_warning("refused '%s' to %s (%s, pid %s): %s", path, who->user,
-		    or_unknown(who->process.name), who->pid, why);
+		    log_or_unknown(who->process.name), who->pid, why);
 	history_append(&who->fs->history, HISTORY_REFUSED, path, &who->record,
 		       holder);
 	return caller_busy(who);
@@ -36,8 +31,8 @@ int verdict_held(const struct caller *who, const char *path,
 			  "%s%s%schecked out by %s on %s since %s, \"%s\"",
 			  same ? "" : "'", same ? "" : conflict->path,
 			  same ? "" : "' is ", holder->user,
-			  or_unknown(record_machine(holder)),
-			  or_unknown(holder->timestamp),
+			  log_or_unknown(record_machine(holder)),
+			  log_or_unknown(holder->timestamp),
 			  holder->message ? holder->message : "") < 0)
 		return verdict_refuse(who, path, holder, "checked out");
 	return verdict_refuse(who, path, holder, why.data);
