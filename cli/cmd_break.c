@@ -10,7 +10,6 @@
 #include "cli/records.h"
 #include "cli/reply.h"
 #include "cli/targets.h"
-#include "core/cleanup.h"
 
 static const char help[] = "usage: camlock break --reason WHY [--json] "
 			   "[--locks FILE] PATH...\n"
@@ -40,29 +39,13 @@ static bool is_any(const struct record_at *at, void *arg)
 	return true;
 }
 
-static int pick(struct targets *t, const struct options *o)
-{
-	_cleanup_records_ struct records records = {};
-	int status = records_load(&records, &t->place, o->locks);
-
-	if (status == DONE)
-		status = targets_pick_records(t, &records, is_any, NULL);
-	if (status == DONE && t->n == 0)
-		return fail(REFUSED, "nothing is checked out in there");
-	return status;
-}
-
 static int break_all(const struct targets *t, const struct options *o)
 {
 	_cleanup_answer_ struct answer answer = {};
-	_cleanup_free_ char **paths = targets_paths(t, 0);
 	struct ask a = { .verb = ASK_BREAK,
 			 .message = o->reason,
-			 .paths = paths,
-			 .n = t->n,
 			 .locks = o->locks };
-	int status = paths ? ask(&answer, &t->place, &a)
-			   : fail(TROUBLE, "out of memory");
+	int status = targets_ask(&answer, t, 0, &a);
 
 	if (status != DONE)
 		return status;
@@ -77,10 +60,9 @@ static int break_all(const struct targets *t, const struct options *o)
 static int run_on(int n, char **names, const struct options *o)
 {
 	_cleanup_targets_ struct targets t = TARGETS_NONE;
-	int status = targets_find(&t, n, names);
+	int status = targets_find_records(&t, n, names, o->locks, is_any,
+					  "nothing is checked out in there");
 
-	if (status == DONE)
-		status = pick(&t, o);
 	return status == DONE ? break_all(&t, o) : status;
 }
 

@@ -10,7 +10,6 @@
 #include "cli/records.h"
 #include "cli/reply.h"
 #include "cli/targets.h"
-#include "core/cleanup.h"
 
 static const char help[] = "usage: camlock checkin [--json] [--locks FILE] "
 			   "PATH...\n"
@@ -36,29 +35,13 @@ static bool is_wanted(const struct record_at *at, void *arg)
 	return records_is_our_kept(at);
 }
 
-static int pick(struct targets *t, const struct options *o)
-{
-	_cleanup_records_ struct records records = {};
-	int status = records_load(&records, &t->place, o->locks);
-
-	if (status == DONE)
-		status = targets_pick_records(t, &records, is_wanted, NULL);
-	if (status == DONE && t->n == 0)
-		return fail(REFUSED, "you keep nothing checked out in there");
-	return status;
-}
-
 static int checkin(const struct targets *t, const struct options *o)
 {
 	_cleanup_answer_ struct answer answer = {};
-	_cleanup_free_ char **paths = targets_paths(t, 0);
 	struct ask a = { .verb = ASK_CHECKIN,
 			 .message = "",
-			 .paths = paths,
-			 .n = t->n,
 			 .locks = o->locks };
-	int status = paths ? ask(&answer, &t->place, &a)
-			   : fail(TROUBLE, "out of memory");
+	int status = targets_ask(&answer, t, 0, &a);
 
 	if (status != DONE)
 		return status;
@@ -70,10 +53,10 @@ static int checkin(const struct targets *t, const struct options *o)
 static int run_on(int n, char **names, const struct options *o)
 {
 	_cleanup_targets_ struct targets t = TARGETS_NONE;
-	int status = targets_find(&t, n, names);
+	int status = targets_find_records(&t, n, names, o->locks, is_wanted,
+					  "you keep nothing checked out in "
+					  "there");
 
-	if (status == DONE)
-		status = pick(&t, o);
 	return status == DONE ? checkin(&t, o) : status;
 }
 

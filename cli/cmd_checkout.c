@@ -83,15 +83,8 @@ static int ask_once(struct answer *ret_answer, struct targets *t,
 	int status;
 
 	do {
-		_cleanup_free_ char **paths = targets_paths(t, first);
-		struct ask a = o->ask;
-
-		if (!paths)
-			return fail(TROUBLE, "out of memory");
-		a.paths = paths;
-		a.n = t->n;
 		answer_release(ret_answer);
-		status = ask(ret_answer, &t->place, &a);
+		status = targets_ask(ret_answer, t, first, &o->ask);
 	} while (status == DONE && is_forgiven(ret_answer, t, &first));
 	return status;
 }

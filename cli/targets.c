@@ -79,13 +79,26 @@ static void sort(struct targets *t)
 	t->n = kept;
 }
 
-char **targets_paths(const struct targets *t, size_t first)
+static char **list_paths(const struct targets *t, size_t first)
 {
 	char **paths = calloc(t->n ? t->n : 1, sizeof(*paths));
 
 	for (size_t i = 0; paths && i < t->n; i++)
 		paths[i] = t->list[(first + i) % t->n].path;
 	return paths;
+}
+
+int targets_ask(struct answer *ret_answer, const struct targets *t,
+		size_t first, const struct ask *a)
+{
+	_cleanup_free_ char **paths = list_paths(t, first);
+	struct ask about = *a;
+
+	if (!paths)
+		return fail(TROUBLE, "out of memory");
+	about.paths = paths;
+	about.n = t->n;
+	return ask(ret_answer, &t->place, &about);
 }
 
 bool targets_drop_found(struct targets *t, const char *path, size_t *ret_index)
@@ -366,4 +379,22 @@ int targets_pick_records(struct targets *t, const struct records *records,
 		t->list[i].is_folder |=
 			is_recorded_folder(records, t->list[i].path);
 	return replace_folders(t, &into, pick, &p);
+}
+
+int targets_find_records(struct targets *ret_targets, int n, char **paths,
+			 const char *locks,
+			 bool (*wanted)(const struct record_at *at, void *arg),
+			 const char *nothing)
+{
+	_cleanup_records_ struct records records = {};
+	int status = targets_find(ret_targets, n, paths);
+
+	if (status == DONE)
+		status = records_load(&records, &ret_targets->place, locks);
+	if (status == DONE)
+		status = targets_pick_records(ret_targets, &records, wanted,
+					      NULL);
+	if (status == DONE && ret_targets->n == 0)
+		return fail(REFUSED, "%s", nothing);
+	return status;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/ask.h"
 #include "cli/place.h"
 #include "cli/records.h"
 
@@ -48,14 +49,22 @@ int targets_pick_records(struct targets *t, const struct records *records,
 			 bool (*wanted)(const struct record_at *at, void *arg),
 			 void *arg);
 
+/* targets_find() and targets_pick_records() in one. If nothing is left, says
+ * `nothing` and returns REFUSED. `locks`: of a bare share, or NULL. */
+int targets_find_records(struct targets *ret_targets, int n, char **paths,
+			 const char *locks,
+			 bool (*wanted)(const struct record_at *at, void *arg),
+			 const char *nothing);
+
 /* Takes out what has that path, if it was found in a folder; it was at
  * *ret_index. Returns whether it was. */
 bool targets_drop_found(struct targets *t, const char *path, size_t *ret_index);
 
-/* All paths as an array, borrowed, beginning with that of index `first` (which
- * may be too large) and going round; NULL when memory is short. The caller
- * frees the array. */
-char **targets_paths(const struct targets *t, size_t first);
+/* Asks `a`, but for its paths, about all of them, as ask() does: in their
+ * order, beginning with that of index `first` (which may be too large) and
+ * going round. */
+int targets_ask(struct answer *ret_answer, const struct targets *t,
+		size_t first, const struct ask *a);
 
 #define _cleanup_targets_ __attribute__((cleanup(targets_release)))
 
