@@ -17,7 +17,6 @@
 #include "cli/records.h"
 #include "cli/reply.h"
 #include "cli/targets.h"
-#include "core/cleanup.h"
 #include "core/timestamp.h"
 
 /* What is free by the records and still refused is asked for again after a
