@@ -90,9 +90,9 @@ static void drop_reader(struct seen *s, struct reader *r)
 	free(r);
 }
 
-/* Forgets the processes that are gone; but not over and over again when none
- * is. */
-static void sweep(struct seen *s)
+/* Forgets the processes that are gone, but for the one in hand; and not over
+ * and over again when none is. */
+static void sweep(struct seen *s, const struct reader *keep)
 {
 	struct reader *r = TAILQ_FIRST(&s->all);
 
@@ -102,7 +102,7 @@ static void sweep(struct seen *s)
 	while (r) {
 		struct reader *next = TAILQ_NEXT(r, of_all);
 
-		if (!s->exists(r->family.line[0].pid))
+		if (r != keep && !s->exists(r->family.line[0].pid))
 			drop_reader(s, r);
 		r = next;
 	}
@@ -128,7 +128,7 @@ static struct reader *add_reader(struct seen *s, const struct family *f)
 	struct reader *r = calloc(1, sizeof(*r));
 
 	if (s->readers.count >= SEEN_READERS_MAX)
-		sweep(s);
+		sweep(s, NULL);
 	if (s->readers.count >= SEEN_READERS_MAX)
 		drop_reader(s, TAILQ_FIRST(&s->all));
 	if (!r || hash_insert(&s->readers, &r->node, hash_of_reader(f)) < 0) {
@@ -179,7 +179,7 @@ static void make_room(struct seen *s, struct reader *r)
 	if (r->count >= SEEN_PATHS_MAX)
 		drop_entry(s, TAILQ_FIRST(&r->entries));
 	if (s->entries.count >= SEEN_ENTRIES_MAX)
-		sweep(s);
+		sweep(s, r);
 	if (s->entries.count >= SEEN_ENTRIES_MAX) {
 		if (r->count == 0)
 			r = find_largest(s);

@@ -623,6 +623,27 @@ static void many_backups_push_nobody_out(void)
 	seen_free(s);
 }
 
+/* A parent may be gone by the time its child's reading counts for it. */
+static void who_reads_is_kept_though_he_is_gone(void)
+{
+	struct family a = family(1000000, 0, 0);
+	const int n = SEEN_ENTRIES_MAX / SEEN_PATHS_MAX;
+
+	open_seen();
+	for (int i = 0; i < SEEN_PATHS_MAX; i++) {
+		for (pid_t pid = 1; pid <= n; pid++) {
+			struct family f = family(pid, 0, 0);
+
+			read_file(&f, i);
+		}
+	}
+	alive_from = 1000001;
+	reads(&a, version(1));
+	CHECK(is_stale(&a, version(2)));
+	alive_from = 0;
+	seen_free(s);
+}
+
 int main(void)
 {
 	TEST(who_read_what_is_there_is_current);
@@ -650,6 +671,7 @@ int main(void)
 	TEST(the_change_has_a_name);
 	TEST(without_a_change_nothing_is_told);
 	TEST(a_process_forgets_its_oldest_files);
+	TEST(who_reads_is_kept_though_he_is_gone);
 	TEST(who_is_gone_goes_first);
 	TEST(when_all_are_there_the_longest_idle_goes);
 	TEST(many_backups_push_nobody_out);
