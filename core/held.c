@@ -123,7 +123,7 @@ static bool reassert(struct registry *r, struct held *h)
 		return false;
 	}
 	h->lost = false;
-	if (store_put(&r->store, h->path, h->text, strlen(h->text)) < 0)
+	if (engine_put(r->engine, h->path, h->text, strlen(h->text)) < 0)
 		return false;
 	events_note(r, REGISTRY_REASSERTED, h->path, &ours);
 	return true;

@@ -35,14 +35,14 @@ static int change_message(struct registry *r, struct request *q,
 {
 	_cleanup_buffer_ struct buffer changed = {};
 	size_t len;
-	const char *text = store_find(&r->store, path, &len);
+	const char *text = engine_find(r->engine, path, &len);
 	int err;
 
 	if (!q->want->message || !text)
 		return 0;
 	err = record_set_message(text, len, q->want->message, &changed);
 	if (err == 0)
-		err = store_put(&r->store, path, changed.data, changed.len);
+		err = engine_put(r->engine, path, changed.data, changed.len);
 	q->edited |= err == 0;
 	return err;
 }
@@ -54,7 +54,7 @@ static int keep(struct registry *r, struct request *q,
 
 	if (claim->outcome == REGISTRY_KEPT)
 		return change_message(r, q, claim->path);
-	err = store_put(&r->store, claim->path, text->data, text->len);
+	err = engine_put(r->engine, claim->path, text->data, text->len);
 	q->edited |= err == 0;
 	q->n_new++;
 	return err;
@@ -82,7 +82,7 @@ int request_keep(struct registry *r, struct request *q)
 {
 	_cleanup_buffer_ struct buffer text = {};
 	struct owner owner =
-		record_owner(q->want, r->lease.id[0] ? r->lease.id : NULL);
+		record_owner(q->want, r->engine->lease[0] ? r->engine->lease : NULL);
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
@@ -117,9 +117,9 @@ static int unkeep(struct registry *r, struct request *q, const char *path)
 	int err = 0;
 
 	if (open)
-		err = store_put(&r->store, path, open, strlen(open));
+		err = engine_put(r->engine, path, open, strlen(open));
 	else
-		store_remove(&r->store, path);
+		engine_remove(r->engine, path);
 	q->edited |= err == 0;
 	return err;
 }
@@ -170,7 +170,7 @@ int request_unseize(struct registry *r, struct request *q)
 	if (found <= 0 || !requests_is_ours(r, &now))
 		return found < 0 ? found : 0; /* somebody has broken it */
 	if (!q->want->user) {
-		store_remove(&r->store, q->path);
+		engine_remove(r->engine, q->path);
 		held_remove(r, q->path);
 	} else {
 		err = record_format(q->want, &text);
@@ -179,7 +179,7 @@ int request_unseize(struct registry *r, struct request *q)
 		else if (err == 0)
 			held_remove(r, q->path);
 		if (err == 0)
-			err = store_put(&r->store, q->path, text.data,
+			err = engine_put(r->engine, q->path, text.data,
 					text.len);
 	}
 	q->edited = err == 0;

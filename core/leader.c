@@ -84,7 +84,7 @@ static int lead(struct registry *r, const struct wait *w)
 	int err;
 
 	pthread_mutex_unlock(&r->mutex);
-	err = filelock_acquire(&r->filelock, w);
+	err = engine_begin(r->engine, w);
 	pthread_mutex_lock(&r->mutex);
 	if (err < 0)
 		return err;
@@ -95,7 +95,7 @@ static int lead(struct registry *r, const struct wait *w)
 	pthread_mutex_unlock(&r->mutex);
 
 	requests_run(r, batch);
-	filelock_drop(&r->filelock);
+	engine_end(r->engine);
 	events = take_ptr(r->events);
 
 	pthread_mutex_lock(&r->mutex);
@@ -167,14 +167,14 @@ int leader_submit(struct registry *r, struct request *q, const struct wait *w)
 
 /* ---- the keeper: finishes what nobody waits for, watches what we hold ---- */
 
-/* Whether locks.json is as we left it, and says all it should. */
+/* Whether the records are as we left them, and say all they should. */
 static bool is_untouched(struct registry *r)
 {
 	bool same;
 
 	r->busy = true;
 	pthread_mutex_unlock(&r->mutex);
-	same = !r->owes && store_is_current(&r->store, &r->store.signature);
+	same = !r->owes && engine_is_untouched(r->engine);
 	pthread_mutex_lock(&r->mutex);
 	r->busy = false;
 	pthread_cond_broadcast(&r->changed);

@@ -188,6 +188,15 @@ bool record_is_open(const struct record *r)
 	return r->kind && !strcmp(r->kind, RECORD_KIND_OPEN) && r->lease;
 }
 
+bool record_text_has_lease(const char *text, size_t len, const char *lease)
+{
+	_cleanup_record_ struct record rec = {};
+
+	return *lease && memmem(text, len, lease, strlen(lease)) &&
+	       record_parse(&rec, text, len) == 0 && record_is_open(&rec) &&
+	       !strcmp(rec.lease, lease);
+}
+
 const char *record_machine(const struct record *r)
 {
 	return r->client && *r->client ? r->client : r->host;

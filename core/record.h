@@ -73,6 +73,9 @@ int record_set_message(const char *text, size_t len, const char *message,
 /* Whether the record is the checkout of one mount, gone when that mount is. */
 bool record_is_open(const struct record *r);
 
+/* Whether that is the text of an open record with this lease. */
+bool record_text_has_lease(const char *text, size_t len, const char *lease);
+
 /* The machine he sits at: behind Samba the client's, else the host; or NULL. */
 const char *record_machine(const struct record *r);
 

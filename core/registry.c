@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/registry.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/cleanup.h"
 #include "core/events.h"
 #include "core/held.h"
 #include "core/leader.h"
-
-#define LEASES_DIR "leases"
 
 void registry_conflict_release(struct registry_conflict *c)
 {
@@ -48,7 +42,7 @@ int registry_check(struct registry *r, const char *path, bool tree,
 			     .owner = owner,
 			     .conflict = ret_conflict };
 	_cleanup_buffer_ struct buffer text = {};
-	int found = tree ? -EAGAIN : store_peek(&r->store, path, &text);
+	int found = tree ? -EAGAIN : engine_peek(r->engine, path, &text);
 
 	if (found == 0)
 		return 0;
@@ -172,102 +166,48 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)
 {
-	return snapshot_cache_get(&r->snapshots, &r->store, ret_snapshot);
+	return snapshot_cache_get(&r->snapshots, r->engine, ret_snapshot);
 }
 
 int registry_snapshot_others(struct registry *r, struct snapshot **ret_snapshot)
 {
-	return snapshot_cache_get_others(&r->snapshots, &r->store,
+	return snapshot_cache_get_others(&r->snapshots, r->engine,
 					 ret_snapshot);
 }
 
 const char *registry_lease(const struct registry *r)
 {
-	return r->lease.id;
+	return r->engine->lease;
 }
 
 /* ---- opening and closing ---- */
 
-/* What is left of mounts that are gone, once their records are reaped. */
-static void remove_dead_leases(struct registry *r)
-{
-	int fd = openat(r->leases_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir)
-		return;
-	while ((d = readdir(dir))) {
-		if (!strcmp(d->d_name, r->lease.id) ||
-		    lease_probe(r->leases_dir, d->d_name) != LEASE_STALE)
-			continue;
-		store_remove_spare(&r->store, d->d_name);
-		lease_remove(r->leases_dir, d->d_name);
-	}
-	closedir(dir);
-}
-
-static int open_leases(struct registry *r)
-{
-	int dir = r->options.state_dir;
-
-	if (!r->options.observer && mkdirat(dir, LEASES_DIR, 0755) < 0 &&
-	    errno != EEXIST)
-		return -errno;
-	r->leases_dir = openat(dir, LEASES_DIR,
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (r->leases_dir < 0 && !(r->options.observer && errno == ENOENT))
-		return -errno;
-	return 0;
-}
-
-/* Under the file lock: whoever removes stale leases has it, too. */
-static int open_records(struct registry *r)
+/* The lease is taken, and those before us reaped, before anybody else decides
+ * anything. */
+static int join(struct registry *r)
 {
 	struct request q = { .apply = request_reap };
-	int err = lease_open(&r->lease, r->leases_dir, r->options.host);
+	int err = r->engine->type->join(r->engine);
 
-	if (err == 0)
-		err = store_init(&r->store, r->options.locks_dir,
-				 r->options.locks_name, r->lease.id);
 	if (err < 0)
 		return err;
 	requests_run(r, &q);
 	if (q.result == 0)
-		remove_dead_leases(r);
+		r->engine->type->tidy(r->engine);
 	return q.result;
-}
-
-/* Its spare has a name of its own: it is removed without the file lock. */
-static int start_observer(struct registry *r)
-{
-	char tag[32];
-
-	snprintf(tag, sizeof(tag), "tool-%d", (int)getpid());
-	return store_init(&r->store, r->options.locks_dir,
-			  r->options.locks_name, tag);
 }
 
 static int start(struct registry *r, const struct wait *w)
 {
-	_cleanup_free_ char *lock_name = NULL;
-	int err = open_leases(r);
+	int err = engine_file_open(&r->engine, &r->options);
 
+	if (err < 0 || r->options.observer)
+		return err;
+	err = engine_begin(r->engine, w);
 	if (err < 0)
 		return err;
-	if (asprintf(&lock_name, "%s.lock", r->options.locks_name) < 0) {
-		lock_name = NULL;
-		return -ENOMEM;
-	}
-	err = filelock_init(&r->filelock, r->options.locks_dir, lock_name);
-	if (r->options.observer && err == 0)
-		return start_observer(r);
-	if (err == 0)
-		err = filelock_acquire(&r->filelock, w);
-	if (err < 0)
-		return err;
-	err = open_records(r);
-	filelock_drop(&r->filelock);
+	err = join(r);
+	engine_end(r->engine);
 	events_tell(r, take_ptr(r->events));
 	if (err == 0)
 		err = leader_start(r);
@@ -277,13 +217,7 @@ static int start(struct registry *r, const struct wait *w)
 static void release(struct registry *r)
 {
 	held_release_all(r);
-	if (r->store.name)
-		store_release(&r->store);
-	if (r->lease.fd >= 0)
-		lease_close(&r->lease);
-	if (r->leases_dir >= 0)
-		close(r->leases_dir);
-	filelock_release(&r->filelock);
+	engine_free(r->engine);
 	snapshot_cache_release(&r->snapshots);
 	pthread_cond_destroy(&r->changed);
 	pthread_cond_destroy(&r->wanted);
@@ -300,9 +234,6 @@ int registry_open(struct registry **ret_registry,
 	if (!r)
 		return -ENOMEM;
 	r->options = *options;
-	r->leases_dir = -1;
-	r->lease.fd = -1;
-	r->filelock.fd = -1;
 	pthread_mutex_init(&r->mutex, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	pthread_cond_init(&r->wanted, NULL);

@@ -20,8 +20,8 @@
  * Concurrent requests are combined: one thread takes the file lock, applies
  * all that wait, and writes once.
  *
- * Today the records are in locks.json (core/store.h). Callers see only this
- * page, so another engine can stand behind it.
+ * Where the records are is an engine's business (core/engine.h). Callers see
+ * only this page, whichever it is.
  *
  * Paths are relative to the share, with '/', no leading or trailing one.
  */

@@ -14,13 +14,13 @@
 
 bool requests_is_ours(struct registry *r, const struct record *rec)
 {
-	return record_is_open(rec) && !strcmp(rec->lease, r->lease.id);
+	return record_is_open(rec) && !strcmp(rec->lease, r->engine->lease);
 }
 
 bool registry_is_stale(struct registry *r, const struct record *rec)
 {
 	return record_is_open(rec) && !requests_is_ours(r, rec) &&
-	       lease_probe(r->leases_dir, rec->lease) == LEASE_STALE;
+	       engine_probe(r->engine, rec->lease) == LEASE_STALE;
 }
 
 /* The record at a path. Returns 1, 0 if there is none, or -ENOMEM. */
@@ -28,7 +28,7 @@ int requests_find(struct registry *r, const char *path,
 		  struct record *ret_record)
 {
 	size_t len;
-	const char *text = store_find(&r->store, path, &len);
+	const char *text = engine_find(r->engine, path, &len);
 	int err = text ? record_parse(ret_record, text, len) : -EINVAL;
 
 	return err == 0 ? 1 : err == -EINVAL ? 0 : err;
@@ -40,10 +40,11 @@ int requests_find(struct registry *r, const char *path,
 static bool reap(struct registry *r, struct request *q, const char *path,
 		 const struct record *rec)
 {
-	if (!registry_is_stale(r, rec))
+	if (!record_is_open(rec) || requests_is_ours(r, rec) ||
+	    !engine_is_stale(r->engine, rec->lease))
 		return false;
 	events_note(r, REGISTRY_REAPED, path, rec);
-	store_remove(&r->store, path);
+	engine_remove(r->engine, path);
 	q->edited = true;
 	return true;
 }
@@ -102,19 +103,16 @@ static int judge_above(struct registry *r, struct request *q, const char *path,
 static int judge_below(struct registry *r, struct request *q,
 		       const char *folder, const struct owner *owner)
 {
-	struct entry *next;
+	_cleanup_buffer_ struct buffer paths = {};
+	int outcome = engine_list(r->engine, folder, &paths);
 
-	for (struct entry *e = r->store.entries.head; e; e = next) {
-		int outcome;
-
-		next = e->next;
-		if (!path_is_in(e->key, folder))
-			continue;
-		outcome = judge_record(r, q, e->key, owner);
-		if (outcome < 0 || outcome == REGISTRY_HELD)
+	for (size_t at = 0; outcome >= 0 && at < paths.len;
+	     at += strlen(paths.data + at) + 1) {
+		outcome = judge_record(r, q, paths.data + at, owner);
+		if (outcome == REGISTRY_HELD)
 			return outcome;
 	}
-	return 0;
+	return outcome < 0 ? outcome : 0;
 }
 
 int requests_judge(struct registry *r, struct request *q,
@@ -170,7 +168,7 @@ static int format_open(struct registry *r, const struct record *want,
 	if (!rec.timestamp)
 		rec.timestamp = now;
 	rec.kind = kind;
-	rec.lease = r->lease.id;
+	rec.lease = r->engine->lease;
 	return record_format(&rec, text);
 }
 
@@ -184,7 +182,7 @@ static int put_open(struct registry *r, struct request *q,
 
 	if (err < 0 || claim->outcome != REGISTRY_RECORDED)
 		return err;
-	err = store_put(&r->store, claim->path, text->data, text->len);
+	err = engine_put(r->engine, claim->path, text->data, text->len);
 	q->edited |= err == 0;
 	return err;
 }
@@ -201,7 +199,7 @@ int requests_put_open(struct registry *r, struct request *q)
 
 int request_checkout(struct registry *r, struct request *q)
 {
-	struct owner owner = record_owner(q->want, r->lease.id);
+	struct owner owner = record_owner(q->want, r->engine->lease);
 	int outcome = judge_all(r, q, &owner);
 
 	return outcome != 0 ? outcome : requests_put_open(r, q);
@@ -218,25 +216,10 @@ int request_checkin(struct registry *r, struct request *q)
 	int found = requests_find(r, q->path, &now);
 
 	if (found > 0 && requests_is_ours(r, &now)) {
-		store_remove(&r->store, q->path);
+		engine_remove(r->engine, q->path);
 		q->edited = true;
 	}
 	return found < 0 ? found : 0;
-}
-
-/* The paths below a folder, each with a NUL behind it. They are copied out
- * first, because moving one changes the list. */
-static int list_below(struct registry *r, const char *folder,
-		      struct buffer *ret_paths)
-{
-	int err = 0;
-
-	for (struct entry *e = r->store.entries.head; err == 0 && e;
-	     e = e->next)
-		if (path_is_in(e->key, folder))
-			err = buffer_append(ret_paths, e->key,
-					    strlen(e->key) + 1);
-	return err;
 }
 
 /* Takes one of the owner's records out; its new path and its text are added to
@@ -248,7 +231,7 @@ static int take_out(struct registry *r, struct request *q, const char *path,
 	const char *text;
 	size_t len;
 
-	text = store_find(&r->store, path, &len);
+	text = engine_find(r->engine, path, &len);
 	if (!text || record_parse(&rec, text, len) < 0 ||
 	    !record_owned_by(&rec, q->owner))
 		return 0;
@@ -258,7 +241,7 @@ static int take_out(struct registry *r, struct request *q, const char *path,
 	    buffer_append(moved, text, len) < 0 ||
 	    buffer_append(moved, "", 1) < 0)
 		return -ENOMEM;
-	store_remove(&r->store, path);
+	engine_remove(r->engine, path);
 	held_remove(r, path);
 	q->edited = true;
 	return 0;
@@ -269,7 +252,7 @@ static int take_out_below(struct registry *r, struct request *q,
 			  struct buffer *moved)
 {
 	_cleanup_buffer_ struct buffer paths = {};
-	int err = list_below(r, from, &paths);
+	int err = engine_list(r->engine, from, &paths);
 
 	for (size_t at = 0; err == 0 && at < paths.len;
 	     at += strlen(paths.data + at) + 1)
@@ -286,7 +269,7 @@ static int put_back(struct registry *r, struct request *q, const char *path,
 
 	if (err == 0 && requests_is_ours(r, &rec))
 		err = held_gain(q, path, text, len);
-	return err == 0 ? store_put(&r->store, path, text, len) : err;
+	return err == 0 ? engine_put(r->engine, path, text, len) : err;
 }
 
 /* All are taken out before the first is put back: of two folders that change
@@ -314,7 +297,7 @@ int request_break(struct registry *r, struct request *q)
 
 	if (found <= 0)
 		return found < 0 ? found : -ENOENT;
-	store_remove(&r->store, q->path);
+	engine_remove(r->engine, q->path);
 	held_remove(r, q->path);
 	q->edited = true;
 	return 0;
@@ -323,16 +306,17 @@ int request_break(struct registry *r, struct request *q)
 /* Every record of a mount that is gone. */
 int request_reap(struct registry *r, struct request *q)
 {
-	struct entry *next;
+	_cleanup_buffer_ struct buffer paths = {};
+	int err = engine_list(r->engine, NULL, &paths);
 
-	for (struct entry *e = r->store.entries.head; e; e = next) {
+	for (size_t at = 0; err == 0 && at < paths.len;
+	     at += strlen(paths.data + at) + 1) {
 		_cleanup_record_ struct record rec = {};
 
-		next = e->next;
-		if (e->key[0] && requests_find(r, e->key, &rec) > 0)
-			reap(r, q, e->key, &rec);
+		if (requests_find(r, paths.data + at, &rec) > 0)
+			reap(r, q, paths.data + at, &rec);
 	}
-	return 0;
+	return err;
 }
 
 /* ---- the batch ---- */
@@ -377,34 +361,60 @@ static void let_go(struct registry *r, struct request *batch)
 			held_remove(r, q->path);
 }
 
-void requests_run(struct registry *r, struct request *batch)
+/* Nothing of what it did is to be: it may be done again. */
+static void forget_result(struct request *q)
+{
+	held_drop_gains(q);
+	if (q->conflict)
+		registry_conflict_release(q->conflict);
+	for (size_t i = 0; q->ret_record && i < (q->n_claims ? q->n_claims : 1);
+	     i++) {
+		record_release(&q->ret_record[i]);
+		q->ret_record[i] = (struct record){};
+	}
+	q->n_new = 0;
+}
+
+/* Decides and writes once. Returns 0, ENGINE_AGAIN or -errno. */
+static int decide(struct registry *r, struct request *batch)
 {
 	bool edited = false, durable = false;
-	int err = store_load(&r->store);
-
-	let_go(r, batch);
+	int err = engine_load(r->engine);
 
 	if (err < 0) {
 		fail_batch(batch, err, false);
-		return;
+		return err;
 	}
-	if (err == STORE_MENDED)
-		events_note(r, REGISTRY_MENDED, r->store.damaged_name, NULL);
+	if (err == ENGINE_MENDED)
+		events_note(r, REGISTRY_MENDED, r->engine->damaged, NULL);
 	r->changed_by_others |= err != 0;
 	if (err != 0 || r->owes)
 		edited = held_reassert(r);
 	edited |= apply_all(r, batch, &durable);
 	err = half_done(batch);
 	if (err < 0)
-		store_discard(&r->store);
-	else if (edited)
-		err = store_commit(&r->store, durable);
-	r->owes = err < 0;
-	if (err < 0) {
-		events_drop(r, REGISTRY_REAPED);
-		events_drop(r, REGISTRY_REASSERTED);
-		fail_batch(batch, err, true);
+		engine_discard(r->engine);
+	else if (edited || r->engine->confirms)
+		err = engine_commit(r->engine, edited, durable);
+	r->owes |= err != 0;
+	if (err == 0) {
+		r->owes = false;
+		return 0;
 	}
+	events_drop(r, REGISTRY_REAPED);
+	events_drop(r, REGISTRY_REASSERTED);
+	for (struct request *q = batch; q; q = q->next)
+		if (q->edited || r->engine->confirms)
+			forget_result(q);
+	fail_batch(batch, err, !r->engine->confirms);
+	return err;
+}
+
+void requests_run(struct registry *r, struct request *batch)
+{
+	let_go(r, batch);
+	while (decide(r, batch) == ENGINE_AGAIN)
+		;
 	for (struct request *q = batch; q; q = q->next) {
 		if (q->result >= 0)
 			held_keep_gains(r, q);

@@ -12,12 +12,10 @@
 
 #include <pthread.h>
 
-#include "core/filelock.h"
+#include "core/engine.h"
 #include "core/hash.h"
-#include "core/lease.h"
 #include "core/registry.h"
 #include "core/snapshot.h"
-#include "core/store.h"
 
 struct held;
 /* One thing to do in a critical section. It lives on its caller's stack while
@@ -42,7 +40,7 @@ struct request {
 	bool on_heap;
 	bool taken;  /* under registry.mutex: in a batch, can't be withdrawn */
 	bool done;   /* under registry.mutex */
-	bool edited; /* apply changed the store */
+	bool edited; /* apply changed the records */
 	struct held *gained; /* for registry.held, if all goes well */
 	int result;
 };
@@ -51,13 +49,13 @@ struct event_note;
 
 /*
  * Who may touch what: `busy` is a baton. Whoever sets it, under the mutex,
- * takes the file lock with no mutex held, and until he clears it he alone uses
- * the members marked so. Lock order: baton, file lock, then the mutexes, which
- * are all leaves.
+ * begins a decision of the engine's (core/engine.h) with no mutex held, and
+ * until he clears it he alone uses the members marked so. Lock order: baton,
+ * the engine's locks, then the mutexes, which are all leaves.
  */
 struct registry {
 	struct registry_options options;
-	int leases_dir;
+	struct engine *engine; /* decisions are of the baton's holder */
 	struct snapshot_cache snapshots;
 
 	pthread_mutex_t mutex;
@@ -76,17 +74,14 @@ struct registry {
 	uint64_t company_until; /* under mutex: see leader_checkin() */
 	pthread_t keeper_thread;
 
-	struct filelock filelock; /* of the baton's holder */
-	struct lease lease;	  /* of the baton's holder; id: read-only */
-	struct store store;	  /* of the baton's holder; see there */
-	struct hash held;	  /* of the baton's holder */
-	bool owes;		  /* of the baton's holder: held may be more
-				     than what locks.json says */
+	struct hash held; /* of the baton's holder */
+	bool owes;	  /* of the baton's holder: held may be more than what
+			     the records say */
 	bool changed_by_others; /* of the baton's holder: since it was unset */
 	struct event_note *events; /* of the baton's holder */
 };
 
-/* Applies a batch; all under the file lock. */
+/* Applies a batch, between the engine's begin and end. */
 void requests_run(struct registry *r, struct request *batch);
 
 /* What a request can do. Each returns its result. */

@@ -10,8 +10,8 @@
 
 struct snapshot {
 	atomic_int refs;
-	struct signature signature; /* of the file it is a copy of */
-	uint64_t others;	    /* store_others() of what it is a copy of */
+	struct signature signature; /* which state it is a copy of */
+	uint64_t others;	    /* engine_others() of what it is a copy of */
 	struct entries entries;
 	size_t count;
 	const struct entry **sorted;
@@ -70,18 +70,18 @@ static int compare(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
-static bool is_own(const struct store *store, const struct snapshot *s,
+static bool is_own(const struct engine *engine, const struct snapshot *s,
 		   const struct entry *e)
 {
 	size_t len;
 	const char *text = entries_value(&s->entries, e, &len);
 
-	return store_is_own(store, text, len);
+	return record_text_has_lease(text, len, engine->lease);
 }
 
 /* Lists what can be found by path: not the entries whose key is none.
- * `without`: the store whose own records are left out, or NULL. */
-static int sort(struct snapshot *s, const struct store *without)
+ * `without`: the engine whose own records are left out, or NULL. */
+static int sort(struct snapshot *s, const struct engine *without)
 {
 	s->sorted = calloc(s->entries.by_key.count + 1, sizeof(*s->sorted));
 	if (!s->sorted)
@@ -93,7 +93,7 @@ static int sort(struct snapshot *s, const struct store *without)
 	return 0;
 }
 
-static int make(struct store *store, bool others,
+static int make(struct engine *engine, bool others,
 		struct snapshot **ret_snapshot)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -102,9 +102,9 @@ static int make(struct store *store, bool others,
 	if (!s)
 		return -ENOMEM;
 	s->refs = 1;
-	r = store_copy(store, &s->entries, &s->signature);
+	r = engine_copy(engine, &s->entries, &s->signature);
 	if (r == 0)
-		r = sort(s, others ? store : NULL);
+		r = sort(s, others ? engine : NULL);
 	if (r < 0) {
 		snapshot_release(s);
 		return r;
@@ -148,18 +148,18 @@ static void set(struct snapshot_cache *c, struct snapshot **which,
 	snapshot_release(old);
 }
 
-int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
+int snapshot_cache_get(struct snapshot_cache *c, struct engine *e,
 		       struct snapshot **ret_snapshot)
 {
 	struct snapshot *s = get(c, &c->last);
 	int r;
 
-	if (s && store_is_current(store, &s->signature)) {
+	if (s && engine_is_current(e, &s->signature)) {
 		*ret_snapshot = s;
 		return 0;
 	}
 	snapshot_release(s);
-	r = make(store, false, &s);
+	r = make(e, false, &s);
 	if (r < 0)
 		return r;
 	set(c, &c->last, s);
@@ -167,11 +167,11 @@ int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
 	return 0;
 }
 
-int snapshot_cache_get_others(struct snapshot_cache *c, struct store *store,
+int snapshot_cache_get_others(struct snapshot_cache *c, struct engine *e,
 			      struct snapshot **ret_snapshot)
 {
 	struct snapshot *s = get(c, &c->others);
-	uint64_t now = store_others(store);
+	uint64_t now = engine_others(e);
 	int r;
 
 	if (s && now && s->others == now) {
@@ -179,11 +179,11 @@ int snapshot_cache_get_others(struct snapshot_cache *c, struct store *store,
 		return 0;
 	}
 	snapshot_release(s);
-	r = make(store, true, &s);
+	r = make(e, true, &s);
 	if (r < 0)
 		return r;
 	/* the same before and after: so it was when the copy was made */
-	s->others = now == store_others(store) ? now : 0;
+	s->others = now == engine_others(e) ? now : 0;
 	if (s->others)
 		set(c, &c->others, s);
 	*ret_snapshot = s;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * How an engine makes the snapshots of core/registry.h; nobody else needs it.
+ * How the registry makes its snapshots of what an engine has.
  */
 #ifndef CORE_SNAPSHOT_H
 #define CORE_SNAPSHOT_H
 
 #include <pthread.h>
 
+#include "core/engine.h"
 #include "core/registry.h"
-#include "core/store.h"
 
 /* Keeps the last snapshots for as long as they are right. */
 struct snapshot_cache {
@@ -19,9 +19,9 @@ struct snapshot_cache {
 
 void snapshot_cache_init(struct snapshot_cache *c);
 void snapshot_cache_release(struct snapshot_cache *c);
-int snapshot_cache_get(struct snapshot_cache *c, struct store *store,
+int snapshot_cache_get(struct snapshot_cache *c, struct engine *e,
 		       struct snapshot **ret_snapshot);
-int snapshot_cache_get_others(struct snapshot_cache *c, struct store *store,
+int snapshot_cache_get_others(struct snapshot_cache *c, struct engine *e,
 			      struct snapshot **ret_snapshot);
 
 #endif

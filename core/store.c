@@ -50,19 +50,10 @@ static void stamp(int fd)
 
 /* ---- what a copy lacks ---- */
 
-bool store_is_own(const struct store *s, const char *text, size_t len)
-{
-	_cleanup_record_ struct record rec = {};
-
-	return memmem(text, len, s->tag, strlen(s->tag)) &&
-	       record_parse(&rec, text, len) == 0 && record_is_open(&rec) &&
-	       rec.lease && !strcmp(rec.lease, s->tag);
-}
-
 /* An entry comes or goes; NULL: there is none. */
 static void note_others(struct store *s, const char *text, size_t len)
 {
-	if (!text || store_is_own(s, text, len))
+	if (!text || record_text_has_lease(text, len, s->tag))
 		return;
 	s->others++;
 	s->others_dirty = true;

@@ -131,9 +131,6 @@ int store_peek(struct store *s, const char *key, struct buffer *ret_text);
 /* Whether a copy of that state is still right. */
 bool store_is_current(const struct store *s, const struct signature *signature);
 
-/* Whether a record is the open one of our lease. */
-bool store_is_own(const struct store *s, const char *text, size_t len);
-
 /* A number that is the same as long as all records are but our own open ones;
  * 0 if that can't be told just now. Any thread. */
 uint64_t store_others(struct store *s);

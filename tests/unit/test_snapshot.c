@@ -5,10 +5,33 @@
 #include <stdatomic.h>
 
 #include "core/cleanup.h"
+#include "core/store.h"
 #include "tests/unit/check.h"
 
 static struct store store;
 static struct snapshot_cache cache;
+
+static int copy(struct engine *e, struct entries *ret_entries,
+		struct signature *ret_state)
+{
+	return store_copy(&store, ret_entries, ret_state);
+}
+
+static bool is_current(struct engine *e, const struct signature *state)
+{
+	return store_is_current(&store, state);
+}
+
+static uint64_t others(struct engine *e)
+{
+	return store_others(&store);
+}
+
+/* No more of an engine than a snapshot wants. */
+static const struct engine_type type = { .copy = copy,
+					 .is_current = is_current,
+					 .others = others };
+static struct engine engine = { .type = &type, .lease = "a" };
 
 static void open_both(void)
 {
@@ -27,7 +50,7 @@ static struct snapshot *get(void)
 {
 	struct snapshot *s = NULL;
 
-	CHECK_NUMBER(snapshot_cache_get(&cache, &store, &s), 0);
+	CHECK_NUMBER(snapshot_cache_get(&cache, &engine, &s), 0);
 	return s;
 }
 
@@ -87,7 +110,7 @@ static struct snapshot *get_others(void)
 {
 	struct snapshot *s = NULL;
 
-	CHECK_NUMBER(snapshot_cache_get_others(&cache, &store, &s), 0);
+	CHECK_NUMBER(snapshot_cache_get_others(&cache, &engine, &s), 0);
 	return s;
 }
 
@@ -205,7 +228,7 @@ static void a_damaged_file_gives_no_snapshot(void)
 
 	write_text("locks.json", "{\"p\": 1");
 	open_both();
-	CHECK_NUMBER(snapshot_cache_get(&cache, &store, &s), -EBADMSG);
+	CHECK_NUMBER(snapshot_cache_get(&cache, &engine, &s), -EBADMSG);
 	CHECK(!s);
 	close_both();
 }

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What stands behind the registry: where the records are kept, who is alive,
+ * and how something is decided about them that nobody else decides meanwhile.
+ *
+ * One decision after the other, by one thread at a time:
+ *
+ *	engine_begin()		wait for one's turn
+ *	engine_load()		see what others did since
+ *	engine_find(), _list(), _is_stale(), _put(), _remove()
+ *				decide and edit, in memory
+ *	engine_commit()		all the edits or none; or engine_discard()
+ *	engine_end()
+ *
+ * An engine may keep others out from begin to end, or find out at the commit
+ * that somebody was faster: ENGINE_AGAIN, and it is to be decided again, from
+ * engine_load() on.
+ *
+ * Reading and waiting for a change is for any thread at any time.
+ */
+#ifndef CORE_ENGINE_H
+#define CORE_ENGINE_H
+
+#include <stdbool.h>
+
+#include "core/entries.h"
+#include "core/lease.h"
+#include "core/signature.h"
+#include "core/wait.h"
+
+/* What engine_load() found. */
+#define ENGINE_CHANGED \
+	1		/* others' edits, which may have cost records of ours */
+#define ENGINE_MENDED 2 /* damage; the last good state is back */
+
+/* What engine_commit() found. */
+#define ENGINE_AGAIN 1 /* what was decided on is not so any more */
+
+struct engine;
+struct registry_options;
+
+struct engine_type {
+	/* Takes our lease, within begin and end. */
+	int (*join)(struct engine *e);
+	/* Clears up behind instances that are gone; their records are. */
+	void (*tidy)(struct engine *e);
+	void (*free)(struct engine *e);
+
+	int (*begin)(struct engine *e, const struct wait *w);
+	int (*load)(struct engine *e);
+	const char *(*find)(struct engine *e, const char *key, size_t *ret_len);
+	int (*list)(struct engine *e, const char *folder,
+		    struct buffer *ret_keys);
+	bool (*is_stale)(struct engine *e, const char *lease);
+	int (*put)(struct engine *e, const char *key, const char *value,
+		   size_t len);
+	void (*remove)(struct engine *e, const char *key);
+	int (*commit)(struct engine *e, bool edited, bool durable);
+	void (*discard)(struct engine *e);
+	void (*end)(struct engine *e);
+	bool (*is_untouched)(struct engine *e);
+
+	int (*peek)(struct engine *e, const char *key, struct buffer *ret_text);
+	int (*copy)(struct engine *e, struct entries *ret_entries,
+		    struct signature *ret_state);
+	bool (*is_current)(struct engine *e, const struct signature *state);
+	uint64_t (*others)(struct engine *e);
+	int (*probe)(struct engine *e, const char *lease);
+};
+
+struct engine {
+	const struct engine_type *type;
+	char lease[LEASE_ID_SIZE]; /* ours, which our open records carry; ""
+				      for an observer */
+	const char *damaged; /* ENGINE_MENDED: where the damaged file went */
+	bool confirms;	     /* commits tell whether what was found was so; what
+				was only looked at must be committed, too */
+};
+
+/* locks.json on the share, its file lock, and lease files. */
+int engine_file_open(struct engine **ret_engine,
+		     const struct registry_options *options);
+
+/* NULL-safe. Gives the lease up: open records that name it are stale now. */
+static inline void engine_free(struct engine *e)
+{
+	if (e)
+		e->type->free(e);
+}
+
+/* ---- a decision ---- */
+
+/* Returns 0, -ETIMEDOUT, -EINTR, or what else is in the way. */
+static inline int engine_begin(struct engine *e, const struct wait *w)
+{
+	return e->type->begin(e, w);
+}
+
+/* Returns 0 (nothing is new), ENGINE_CHANGED, ENGINE_MENDED or -errno. */
+static inline int engine_load(struct engine *e)
+{
+	return e->type->load(e);
+}
+
+/* The text of a record, valid until the next edit; NULL if there is none. */
+static inline const char *engine_find(struct engine *e, const char *key,
+				      size_t *ret_len)
+{
+	return e->type->find(e, key, ret_len);
+}
+
+/* Appends the keys below a folder (NULL: all that stand for a path), each with
+ * a NUL behind it. Returns 0 or -ENOMEM. */
+static inline int engine_list(struct engine *e, const char *folder,
+			      struct buffer *ret_keys)
+{
+	return e->type->list(e, folder, ret_keys);
+}
+
+/* Whether that lease's holder is provably gone. */
+static inline bool engine_is_stale(struct engine *e, const char *lease)
+{
+	return e->type->is_stale(e, lease);
+}
+
+/* Returns 0, -ENOMEM, or -EINVAL if the key is empty. */
+static inline int engine_put(struct engine *e, const char *key,
+			     const char *value, size_t len)
+{
+	return e->type->put(e, key, value, len);
+}
+
+static inline void engine_remove(struct engine *e, const char *key)
+{
+	e->type->remove(e, key);
+}
+
+/* `edited`: there is something to write; `durable`: it is on the disk when this
+ * returns. Returns 0, ENGINE_AGAIN, or -errno; but for 0 nothing is written,
+ * and the edits are gone from memory, too. */
+static inline int engine_commit(struct engine *e, bool edited, bool durable)
+{
+	return e->type->commit(e, edited, durable);
+}
+
+static inline void engine_discard(struct engine *e)
+{
+	e->type->discard(e);
+}
+
+static inline void engine_end(struct engine *e)
+{
+	e->type->end(e);
+}
+
+/* Outside of a decision, by the thread whose turn it could be: whether
+ * engine_load() would find nothing new. */
+static inline bool engine_is_untouched(struct engine *e)
+{
+	return e->type->is_untouched(e);
+}
+
+/* ---- reading ---- */
+
+/* The text of one record, as it is now. Returns 1, 0 if there is none, -EAGAIN
+ * if that needs a decision to find out, or another -errno. */
+static inline int engine_peek(struct engine *e, const char *key,
+			      struct buffer *ret_text)
+{
+	return e->type->peek(e, key, ret_text);
+}
+
+/* A consistent copy of all records, and which state it is a copy of. -EBADMSG:
+ * nothing whole is to be had just now. */
+static inline int engine_copy(struct engine *e, struct entries *ret_entries,
+			      struct signature *ret_state)
+{
+	return e->type->copy(e, ret_entries, ret_state);
+}
+
+/* Whether a copy of that state is still right. */
+static inline bool engine_is_current(struct engine *e,
+				     const struct signature *state)
+{
+	return e->type->is_current(e, state);
+}
+
+/* A number that is the same as long as all records are but our own open ones;
+ * 0 if that can't be told just now. */
+static inline uint64_t engine_others(struct engine *e)
+{
+	return e->type->others(e);
+}
+
+/* LEASE_STALE, LEASE_LIVE, or -errno when there is no telling. */
+static inline int engine_probe(struct engine *e, const char *lease)
+{
+	return e->type->probe(e, lease);
+}
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine on the share itself: locks.json (core/store.h), decisions under
+ * its file lock (core/filelock.h), and lease files (core/lease.h).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/cleanup.h"
+#include "core/engine.h"
+#include "core/filelock.h"
+#include "core/path.h"
+#include "core/registry.h"
+#include "core/store.h"
+
+#define LEASES_DIR "leases"
+
+struct file_engine {
+	struct engine engine;
+	const char *host;
+	int leases_dir; /* -1: an observer finds none */
+	struct lease own;
+	struct filelock filelock;
+	struct store store;
+};
+
+static struct file_engine *of(struct engine *e)
+{
+	return (struct file_engine *)e;
+}
+
+/* ---- a decision ---- */
+
+static int begin(struct engine *e, const struct wait *w)
+{
+	return filelock_acquire(&of(e)->filelock, w);
+}
+
+static void end(struct engine *e)
+{
+	filelock_drop(&of(e)->filelock);
+}
+
+static int load(struct engine *e)
+{
+	int r = store_load(&of(e)->store);
+
+	e->damaged = of(e)->store.damaged_name;
+	return r == STORE_MENDED    ? ENGINE_MENDED
+	       : r == STORE_CHANGED ? ENGINE_CHANGED
+				    : r;
+}
+
+static const char *find(struct engine *e, const char *key, size_t *ret_len)
+{
+	return store_find(&of(e)->store, key, ret_len);
+}
+
+static int list(struct engine *e, const char *folder, struct buffer *ret_keys)
+{
+	int err = 0;
+
+	for (struct entry *at = of(e)->store.entries.head; err == 0 && at;
+	     at = at->next)
+		if (folder ? path_is_in(at->key, folder) : at->key[0] != '\0')
+			err = buffer_append(ret_keys, at->key,
+					    strlen(at->key) + 1);
+	return err;
+}
+
+static int probe(struct engine *e, const char *lease)
+{
+	return lease_probe(of(e)->leases_dir, lease);
+}
+
+static bool is_stale(struct engine *e, const char *lease)
+{
+	return probe(e, lease) == LEASE_STALE;
+}
+
+static int put(struct engine *e, const char *key, const char *value, size_t len)
+{
+	return store_put(&of(e)->store, key, value, len);
+}
+
+static void remove_key(struct engine *e, const char *key)
+{
+	store_remove(&of(e)->store, key);
+}
+
+static int commit(struct engine *e, bool edited, bool durable)
+{
+	return edited ? store_commit(&of(e)->store, durable) : 0;
+}
+
+static void discard(struct engine *e)
+{
+	store_discard(&of(e)->store);
+}
+
+static bool is_untouched(struct engine *e)
+{
+	const struct store *s = &of(e)->store;
+
+	return store_is_current(s, &s->signature);
+}
+
+/* ---- reading ---- */
+
+static int peek(struct engine *e, const char *key, struct buffer *ret_text)
+{
+	return store_peek(&of(e)->store, key, ret_text);
+}
+
+static int copy(struct engine *e, struct entries *ret_entries,
+		struct signature *ret_state)
+{
+	return store_copy(&of(e)->store, ret_entries, ret_state);
+}
+
+static bool is_current(struct engine *e, const struct signature *state)
+{
+	return store_is_current(&of(e)->store, state);
+}
+
+static uint64_t others(struct engine *e)
+{
+	return store_others(&of(e)->store);
+}
+
+/* ---- beginning and end ---- */
+
+/* Under the file lock: whoever removes stale leases has it, too. */
+static int join(struct engine *e)
+{
+	struct file_engine *f = of(e);
+	int dirfd = f->store.dirfd;
+	_cleanup_free_ char *name = strdup(f->store.name);
+	int err = name ? lease_open(&f->own, f->leases_dir, f->host) : -ENOMEM;
+
+	if (err < 0)
+		return err;
+	strcpy(e->lease, f->own.id);
+	/* the spare goes by the lease */
+	store_release(&f->store);
+	return store_init(&f->store, dirfd, name, e->lease);
+}
+
+static void tidy(struct engine *e)
+{
+	struct file_engine *f = of(e);
+	int fd = openat(f->leases_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir)
+		return;
+	while ((d = readdir(dir))) {
+		if (!strcmp(d->d_name, e->lease) || !is_stale(e, d->d_name))
+			continue;
+		store_remove_spare(&f->store, d->d_name);
+		lease_remove(f->leases_dir, d->d_name);
+	}
+	closedir(dir);
+}
+
+static void free_engine(struct engine *e)
+{
+	struct file_engine *f = of(e);
+
+	if (f->store.name)
+		store_release(&f->store);
+	lease_close(&f->own);
+	if (f->leases_dir >= 0)
+		close(f->leases_dir);
+	filelock_release(&f->filelock);
+	free(f);
+}
+
+static const struct engine_type file_engine_type = {
+	.join = join,
+	.tidy = tidy,
+	.free = free_engine,
+	.begin = begin,
+	.load = load,
+	.find = find,
+	.list = list,
+	.is_stale = is_stale,
+	.put = put,
+	.remove = remove_key,
+	.commit = commit,
+	.discard = discard,
+	.end = end,
+	.is_untouched = is_untouched,
+	.peek = peek,
+	.copy = copy,
+	.is_current = is_current,
+	.others = others,
+	.probe = probe,
+};
+
+static int open_leases(struct file_engine *f, const struct registry_options *o)
+{
+	if (!o->observer && mkdirat(o->state_dir, LEASES_DIR, 0755) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	f->leases_dir = openat(o->state_dir, LEASES_DIR,
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (f->leases_dir < 0 && !(o->observer && errno == ENOENT))
+		return -errno;
+	return 0;
+}
+
+static int open_files(struct file_engine *f, const struct registry_options *o)
+{
+	_cleanup_free_ char *lock_name = NULL;
+	char tag[32];
+	int err = open_leases(f, o);
+
+	if (err < 0)
+		return err;
+	if (asprintf(&lock_name, "%s.lock", o->locks_name) < 0) {
+		lock_name = NULL;
+		return -ENOMEM;
+	}
+	/* An observer's spare has a name of its own: it is removed without
+	 * the file lock. */
+	snprintf(tag, sizeof(tag), "tool-%d", (int)getpid());
+	err = filelock_init(&f->filelock, o->locks_dir, lock_name);
+	if (err == 0)
+		err = store_init(&f->store, o->locks_dir, o->locks_name, tag);
+	return err;
+}
+
+int engine_file_open(struct engine **ret_engine,
+		     const struct registry_options *options)
+{
+	struct file_engine *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	f->engine.type = &file_engine_type;
+	f->host = options->host;
+	f->leases_dir = -1;
+	f->own.fd = -1;
+	f->filelock.fd = -1;
+	err = open_files(f, options);
+	if (err < 0) {
+		free_engine(&f->engine);
+		return err;
+	}
+	*ret_engine = &f->engine;
+	return 0;
+}
