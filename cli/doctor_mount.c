@@ -52,8 +52,11 @@ static int ask(const char *point)
 	pid = fork();
 	if (pid < 0)
 		return errno;
-	if (pid == 0)
+	if (pid == 0) {
+		/* if it can't be killed, it must keep nobody's pipe open */
+		close_range(0, ~0U, 0);
 		_exit(open(path, O_RDONLY | O_DIRECTORY) < 0 ? errno : 0);
+	}
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
 	if (pidfd >= 0 && poll(&p, 1, ANSWER_MS) == 0) {

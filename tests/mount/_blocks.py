@@ -66,8 +66,10 @@ def loop_device(fd):
         os.close(control)
 
 
-def mount(kind, fd, point, flags=0, options=""):
+def mount(kind, fd, point, flags=0):
     """Mounts the file system in an open file."""
+    # what another's mount namespace still has mounted has the same uuid
+    options = "nouuid" if kind == "xfs" else ""
     device = loop_device(fd)
     try:
         name = os.readlink(f"/proc/self/fd/{device}")

@@ -91,7 +91,7 @@ def fails(number, function, *arguments, **options):
     raise AssertionError(f"{what} must fail with {names}, returned {result!r}")
 
 
-def wait_for(condition, what, seconds=10):
+def wait_for(condition, what, seconds=30):
     """Looks until the condition holds, and returns what it returned."""
     deadline = time.monotonic() + seconds
     while True:
@@ -153,7 +153,7 @@ class Share(type(Path())):
         path.chmod(mode)
         return path
 
-    def wait_until_free(self, name=None, seconds=10):
+    def wait_until_free(self, name=None, seconds=30):
         """RELEASE comes after close() returned, so the record goes a moment later."""
         if name is None:
             wait_for(lambda: self.records() == {}, "locks.json ends as {}", seconds)
@@ -208,7 +208,7 @@ class Mount(type(Path())):
             file.seek(self.log_from)
             return file.read()
 
-    def wait_log(self, pattern, seconds=10):
+    def wait_log(self, pattern, seconds=30):
         return wait_for(lambda: re.search(pattern, self.log()),
                         f"the log says {pattern!r}", seconds)
 
@@ -693,8 +693,8 @@ def own_namespace(*kinds):
         os.environ["CAMTEST_NAMESPACE"] = "1"
         os.execvp("unshare", ["unshare", *kinds, sys.executable, *sys.argv])
     # the mounts of tests beside us came along, and would never end for us
-    for point in mount_points():
-        if os.path.basename(os.path.dirname(point)).startswith("test_"):
+    for point in reversed(mount_points()):
+        if "/camlock-test." in point:
             subprocess.run(["umount", "-l", point], check=True)
 
 
