@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/alive.h"
+#include "cli/bare.h"
 #include "cli/cli.h"
 #include "cli/event.h"
 #include "cli/person.h"
@@ -190,7 +191,7 @@ static void print_program(const struct record *r)
 
 	if (r->app &&
 	    buffer_printf(&text, "%s%s%s%s", r->app, *pid ? ", pid " : "", pid,
-			  *pid ? says[alive_program(r)] : "") == 0)
+			  *pid ? says[alive_program(r, bare_host())] : "") == 0)
 		print("program", text.data);
 }
 
@@ -315,8 +316,9 @@ static int append_object(struct buffer *b, const struct place *place,
 	if (r == 0)
 		r = append_field(b, "mount", alive_mount_name(mount));
 	if (r == 0)
-		r = append_field(b, "program",
-				 alive_program_name(alive_program(rec)));
+		r = append_field(
+			b, "program",
+			alive_program_name(alive_program(rec, bare_host())));
 	return r == 0 ? append_story(b, story) : r;
 }
 

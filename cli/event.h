@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A line of history.jsonl (core/history.h), and how people read it.
+ * How people read a line of the history.
  */
 #ifndef CLI_EVENT_H
 #define CLI_EVENT_H
 
-#include "core/record.h"
-
-/* What the line does not say is NULL. */
-struct event {
-	char *time;
-	char *event;
-	char *path;
-	struct record who;    /* timestamp: since when he had it */
-	struct record holder; /* user is NULL without one */
-	char *recovered;      /* where content was put aside */
-};
-
-/* Returns 0, -ENOMEM, or -EINVAL if the line is none. */
-int event_parse(struct event *ret_event, const char *line, size_t len);
-void event_release(struct event *e);
+#include "core/event.h"
 
 /* Appends a line without its end, harmless to a terminal; refusals are red if
  * it may be `coloured`. */
 int event_format(struct buffer *b, const struct event *e, bool coloured);
-
-#define _cleanup_event_ __attribute__((cleanup(event_release)))
 
 #endif
