@@ -6,6 +6,8 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "core/cleanup.h"
+
 /* Unicode's bidirectional embeddings, overrides and isolates. */
 static bool turns_direction(wchar_t c)
 {
@@ -39,6 +41,38 @@ int escape_append(struct buffer *b, const char *text)
 			r = buffer_append(b, text, n);
 		text += n;
 		left -= n;
+	}
+	return r;
+}
+
+static const char *entity_of(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return NULL;
+	}
+}
+
+int escape_append_html(struct buffer *b, const char *text)
+{
+	_cleanup_buffer_ struct buffer safe = {};
+	int r = escape_append(&safe, text);
+
+	for (const char *at = safe.data; r == 0 && *at; at++) {
+		const char *entity = entity_of(*at);
+
+		r = entity ? buffer_append_string(b, entity)
+			   : buffer_append(b, at, 1);
 	}
 	return r;
 }

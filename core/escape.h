@@ -16,4 +16,7 @@
 /* Appends `text`, harmless. Returns 0 or -ENOMEM. */
 int escape_append(struct buffer *b, const char *text);
 
+/* The same for HTML, as the text of an element or a quoted attribute. */
+int escape_append_html(struct buffer *b, const char *text);
+
 #endif

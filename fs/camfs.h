@@ -25,6 +25,7 @@
 struct ctldir;
 struct hook;
 struct mapped;
+struct page;
 struct samba;
 struct watcher;
 
@@ -42,6 +43,7 @@ struct camfs {
 	struct history history;
 	struct hook *hook; /* NULL: no command wants to know */
 	struct ctldir *ctldir;
+	struct page *page;
 	struct mapped *mapped;
 	struct watcher *watcher;
 	struct fuse_session *session;

@@ -13,6 +13,7 @@
 #include "fs/creds.h"
 #include "fs/ctlfile.h"
 #include "fs/ctlview.h"
+#include "fs/page.h"
 
 /* A path the kernel has looked up. It need not be there any more. */
 struct node {
@@ -86,6 +87,11 @@ void ctldir_free(struct ctldir *c)
 	hash_clear(&c->by_id, drop_node);
 	pthread_mutex_destroy(&c->mutex);
 	free(c);
+}
+
+bool ctldir_is_name(const char *name)
+{
+	return !strcmp(name, CTL_NAME) || !strcmp(name, PAGE_NAME);
 }
 
 /* ---- nodes ---- */
@@ -189,7 +195,7 @@ static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 	char *path = NULL;
 
 	if (dir == FUSE_ROOT_ID)
-		return strdup("");
+		return strdup(strcmp(name, PAGE_NAME) ? "" : CTLVIEW_PAGE);
 	if (!parent ||
 	    asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0)
 		return NULL;
@@ -304,6 +310,7 @@ void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 	int r = path ? ctlview_stat(camfs_of(req), path, &st) : -ESTALE;
 
 	if (r == 0 && ((valid & ~harmless) || !S_ISREG(st.st_mode) ||
+		       !(st.st_mode & 0222) ||
 		       (!ctlview_is_special(path) && st.st_uid != uid && uid)))
 		r = -EPERM;
 	if (r < 0)

@@ -20,6 +20,7 @@
  *	control		what the command line asks for (fs/control.h)
  *	changes		for poll(2): the records, or the history, changed
  *	recovered/	what was set aside (core/recovered.h)
+ *	page.html	for a browser; also `.locks.html` in the mount's root
  *
  * No document can have those names: `.camlock` is hidden from the mount.
  */
@@ -39,7 +40,10 @@ static inline bool ctldir_owns(fuse_ino_t ino)
 int ctldir_open(struct ctldir **ret_ctldir, struct camfs *fs);
 void ctldir_free(struct ctldir *c);
 
-/* As in ops.h. `dir` 0: the folder itself, looked up in the root. */
+/* Whether it is a name of ours in the root: the folder itself, or the page. */
+bool ctldir_is_name(const char *name);
+
+/* As in ops.h. In the root, such a name is looked up. */
 void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name);
 void ctldir_forget(struct camfs *fs, fuse_ino_t ino, uint64_t n);
 void ctldir_getattr(fuse_req_t req, fuse_ino_t ino);

@@ -13,6 +13,7 @@
 #include "fs/control.h"
 #include "fs/ctlview.h"
 #include "fs/kept.h"
+#include "fs/page.h"
 #include "fs/watch.h"
 
 #define MESSAGE_SIZE_MAX 4096
@@ -213,6 +214,8 @@ static int fill(fuse_req_t req, struct ctlfile *f, const char *path, int flags)
 		return -EACCES;
 	if (!strcmp(path, CTLVIEW_RECORDS))
 		return ctlview_read(fs, path, &f->text);
+	if (!strcmp(path, CTLVIEW_PAGE))
+		return page_read(fs->page, &f->text);
 	if (strcmp(path, CTLVIEW_CHANGES) != 0)
 		return open_real(req, f, path);
 	f->kind = CTLFILE_CHANGES;

@@ -15,6 +15,7 @@
 #include "core/cleanup.h"
 #include "core/timestamp.h"
 #include "fs/file.h"
+#include "fs/page.h"
 
 #define NOT_WRITTEN ",\n    \"state\": \"nothing written yet\"\n}\n"
 
@@ -168,6 +169,16 @@ static int stat_real(struct camfs *fs, const char *path, struct stat *st)
 	return 0;
 }
 
+static int stat_page(struct camfs *fs, struct stat *st)
+{
+	size_t size;
+	int r = page_size(fs->page, &size);
+
+	if (r == 0)
+		st->st_size = (off_t)size;
+	return r;
+}
+
 static int stat_special(struct camfs *fs, const struct snapshot *s,
 			const char *path, struct stat *st)
 {
@@ -181,6 +192,8 @@ static int stat_special(struct camfs *fs, const struct snapshot *s,
 	} else if (!strcmp(path, CTLVIEW_RECORDS)) {
 		snapshot_whole(s, &len);
 		st->st_size = (off_t)len;
+	} else if (!strcmp(path, CTLVIEW_PAGE)) {
+		return stat_page(fs, st);
 	} else if (!strcmp(path, CTLVIEW_CONTROL)) {
 		st->st_mode = S_IFREG | 0666;
 	} else if (strcmp(path, CTLVIEW_CHANGES) != 0) {

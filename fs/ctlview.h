@@ -16,6 +16,7 @@
 #define CTLVIEW_HISTORY STATE_NAME "/" HISTORY_NAME
 #define CTLVIEW_CONTROL STATE_NAME "/control"
 #define CTLVIEW_CHANGES STATE_NAME "/changes"
+#define CTLVIEW_PAGE STATE_NAME "/page.html"
 #define CTLVIEW_RECOVERED STATE_NAME "/" RECOVERED_DIR
 
 /* Whether a path is one of those, or below one: no document's. */

@@ -24,6 +24,7 @@
 #include "fs/mapped.h"
 #include "fs/mountpoint.h"
 #include "fs/notice.h"
+#include "fs/page.h"
 #include "fs/samba.h"
 #include "fs/watch.h"
 
@@ -114,12 +115,16 @@ static int open_registry(struct camfs *fs)
 
 static void warn_of_shadowed(struct camfs *fs)
 {
+	static const char *const names[] = { CTL_NAME, PAGE_NAME };
 	struct stat st;
 
-	if (fstatat(fs->share.root_fd, CTL_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		log_warning("the share '%s' has an entry '" CTL_NAME "' of its "
-			    "own: the mount shows the checkouts in its place",
-			    fs->options->share);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (fstatat(fs->share.root_fd, names[i], &st,
+			    AT_SYMLINK_NOFOLLOW) == 0)
+			log_warning("the share '%s' has an entry '%s' of its "
+				    "own: the mount shows the checkouts in its "
+				    "place",
+				    fs->options->share, names[i]);
 }
 
 /* An ordinary user's mount is all his own. */
@@ -173,6 +178,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0)
 		r = ctldir_open(&fs->ctldir, fs);
 	if (r == 0)
+		r = page_open(&fs->page, fs);
+	if (r == 0)
 		r = open_registry(fs);
 	if (r == 0)
 		r = checkouts_open(&fs->checkouts, fs->registry, o->linger);
@@ -193,6 +200,7 @@ static void camfs_close(struct camfs *fs)
 	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
 	ctldir_free(fs->ctldir);
+	page_free(fs->page);
 	watcher_free(fs->watcher);
 	samba_free(fs->samba);
 	users_free(fs->users);

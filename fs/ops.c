@@ -35,7 +35,7 @@ int ops_check_name(struct camfs *fs, const struct inode *dir, const char *name,
 {
 	if (share_is_hidden(&fs->share, dir->dev, dir->ino, name))
 		return make ? -EPERM : -ENOENT;
-	if (dir == &fs->inodes.root && !strcmp(name, CTL_NAME))
+	if (dir == &fs->inodes.root && ctldir_is_name(name))
 		return -EPERM;
 	return 0;
 }

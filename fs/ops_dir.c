@@ -13,10 +13,13 @@
 #include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/ops.h"
+#include "fs/page.h"
 
-/* Where a reader is behind `.locks`, the last entry of the root. The share's
- * own offsets are what its file system likes, but none uses this one. */
-#define OFFSET_END INT64_MAX
+/* Where a reader is behind our own entries, the last ones of the root. The
+ * share's own offsets are what its file system likes, but none uses these:
+ * ext4 and btrfs have INT64_MAX for the end. */
+#define OFFSET_END (INT64_MAX - 1)
+#define OFFSET_CTL (INT64_MAX - 2)
 
 struct open_dir {
 	struct inode *inode;
@@ -114,7 +117,8 @@ static void go_to(struct open_dir *d, off_t offset)
 {
 	if (offset == d->offset)
 		return;
-	seekdir(d->dir, offset);
+	if (offset != OFFSET_CTL)
+		seekdir(d->dir, offset);
 	d->offset = offset;
 	d->next = NULL;
 }
@@ -189,18 +193,42 @@ static size_t add_entry(fuse_req_t req, struct open_dir *d,
 	return 0;
 }
 
-/* `.locks`, behind the entries of the root. It is not looked up here: it is
- * never cached. */
-static size_t add_ctldir(fuse_req_t req, char *at, size_t room, bool plus)
+/* One of our own, behind the entries of the root. It is not looked up here: it
+ * is never cached. */
+static size_t add_own(fuse_req_t req, off_t behind, char *at, size_t room,
+		      bool plus)
 {
-	struct fuse_entry_param entry = { .attr.st_mode = S_IFDIR,
-					  .attr.st_ino = CTLDIR_BIT };
-	size_t size = plus ? fuse_add_direntry_plus(req, at, room, CTL_NAME,
-						    &entry, OFFSET_END)
-			   : fuse_add_direntry(req, at, room, CTL_NAME,
-					       &entry.attr, OFFSET_END);
+	bool is_page = behind == OFFSET_END;
+	const char *name = is_page ? PAGE_NAME : CTL_NAME;
+	struct fuse_entry_param entry = {
+		.attr.st_mode = is_page ? S_IFREG : S_IFDIR,
+		.attr.st_ino = CTLDIR_BIT,
+	};
+	size_t size = plus ? fuse_add_direntry_plus(req, at, room, name, &entry,
+						    behind)
+			   : fuse_add_direntry(req, at, room, name, &entry.attr,
+					       behind);
 
 	return size <= room ? size : 0;
+}
+
+/* `.locks`, then the page. Returns the size of what there was room for. */
+static size_t fill_own(fuse_req_t req, struct open_dir *d, char *buf,
+		       size_t size, bool plus)
+{
+	size_t used = 0, n;
+
+	while (d->offset != OFFSET_END) {
+		off_t behind = d->offset == OFFSET_CTL ? OFFSET_END
+						       : OFFSET_CTL;
+
+		n = add_own(req, behind, buf + used, size - used, plus);
+		if (n == 0)
+			break;
+		used += n;
+		d->offset = behind;
+	}
+	return used;
 }
 
 /* Fills the buffer. Returns how much is in it, or -errno. */
@@ -211,6 +239,8 @@ static ssize_t fill(fuse_req_t req, struct open_dir *d, char *buf, size_t size,
 	size_t used = 0, n;
 	struct dirent *e;
 
+	if (d->offset == OFFSET_CTL)
+		return (ssize_t)fill_own(req, d, buf, size, plus);
 	while ((e = next_entry(fs, d))) {
 		n = add_entry(req, d, e, buf + used, size - used, plus);
 		if (n == 0)
@@ -221,11 +251,8 @@ static ssize_t fill(fuse_req_t req, struct open_dir *d, char *buf, size_t size,
 	}
 	if (errno != 0)
 		return used ? (ssize_t)used : -errno;
-	if (d->inode == &fs->inodes.root &&
-	    (n = add_ctldir(req, buf + used, size - used, plus)) > 0) {
-		used += n;
-		d->offset = OFFSET_END;
-	}
+	if (d->inode == &fs->inodes.root)
+		used += fill_own(req, d, buf + used, size - used, plus);
 	return (ssize_t)used;
 }
 

@@ -66,7 +66,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	int r;
 
 	if (ctldir_owns(dir_ino) ||
-	    (dir_ino == FUSE_ROOT_ID && !strcmp(name, CTL_NAME))) {
+	    (dir_ino == FUSE_ROOT_ID && ctldir_is_name(name))) {
 		ctldir_lookup(req, dir_ino, name);
 		return;
 	}

@@ -46,7 +46,7 @@ static int print_stat(char *to, size_t size, int dirfd, const char *name)
 			st.st_mtim.tv_nsec);
 }
 
-static void take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE])
+void watch_take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE])
 {
 	int n = print_stat(stamp, WATCH_STAMP_SIZE / 2, fs->share.locks_dir,
 			   fs->share.locks_name);
@@ -66,7 +66,7 @@ int watch_new(struct watcher *w, struct watch **ret_watch)
 	if (!watch)
 		return -ENOMEM;
 	watch->watcher = w;
-	take_stamp(w->fs, watch->stamp);
+	watch_take_stamp(w->fs, watch->stamp);
 	LOCK_SCOPE(&w->mutex);
 	watch->next = w->list;
 	w->list = watch;
@@ -92,7 +92,7 @@ void watch_free(struct watch *watch)
 
 void watch_read(struct watch *watch, char stamp[WATCH_STAMP_SIZE])
 {
-	take_stamp(watch->watcher->fs, stamp);
+	watch_take_stamp(watch->watcher->fs, stamp);
 	LOCK_SCOPE(&watch->watcher->mutex);
 	strcpy(watch->stamp, stamp);
 }
@@ -103,7 +103,7 @@ bool watch_poll(struct watch *watch, struct fuse_pollhandle *ph)
 	char stamp[WATCH_STAMP_SIZE];
 	bool changed;
 
-	take_stamp(w->fs, stamp);
+	watch_take_stamp(w->fs, stamp);
 	LOCK_SCOPE(&w->mutex);
 	changed = strcmp(stamp, watch->stamp) != 0;
 	if (ph) {
@@ -217,7 +217,7 @@ static void *look(void *arg)
 		sleep_a_while(w, waits);
 		tell_all_replaced(w);
 		pthread_mutex_unlock(&w->mutex);
-		take_stamp(w->fs, stamp);
+		watch_take_stamp(w->fs, stamp);
 		pthread_mutex_lock(&w->mutex);
 		waits = tell(w, stamp);
 	}

@@ -28,12 +28,15 @@ void watcher_free(struct watcher *w); /* NULL-safe; stopped, no watch is left */
 /* Another file is at that path now: the kernel is to look again. */
 void watcher_tell_replaced(struct watcher *w, const char *path);
 
+/* The state of the records and of the history as a line, which differs from an
+ * earlier one if there was a change. */
+void watch_take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE]);
+
 /* One that waits, from now on. watch_free() is NULL-safe. */
 int watch_new(struct watcher *w, struct watch **ret_watch);
 void watch_free(struct watch *watch);
 
-/* The state of things as a line, which differs from the last one's if there
- * was a change; from now on, changes after this count. */
+/* The state of things; from now on, changes after this count. */
 void watch_read(struct watch *watch, char stamp[WATCH_STAMP_SIZE]);
 
 /* Whether there was a change. If not, `ph` (may be NULL) is told of the next;

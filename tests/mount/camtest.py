@@ -47,6 +47,8 @@ CAMLOCK = os.environ.get("CAMLOCK", "/nonexistent/camlock")
 HOST = socket.gethostname()
 SKIPPED = 77
 
+OURS = [".locks", ".locks.html"]  # in the root of every mount
+
 ALICE, BOB, CAROL = 21001, 21002, 21003  # nobody in passwd has these
 
 WRITE = os.O_WRONLY
