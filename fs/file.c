@@ -144,28 +144,30 @@ bool file_has_changed(int fd, const struct stat *start)
 
 void file_unlink(fuse_req_t req, struct open_file *file)
 {
-	pthread_mutex_t *stripe =
-		inode_stripe(&camfs_of(req)->inodes, file->inode);
+	struct camfs *fs = camfs_of(req);
+	pthread_mutex_t *stripe = inode_stripe(&fs->inodes, file->inode);
 	struct inode_use **p = &file->inode->uses;
 	int32_t unused;
 
+	file->mapping = mapped_begin(fs->mapped, file);
 	pthread_mutex_lock(stripe);
 	unused = backing_leave(file);
 	while (*p != &file->use)
 		p = &(*p)->next;
 	*p = file->use.next;
+	if (file->mapping)
+		mapped_enter(file->mapping);
 	pthread_mutex_unlock(stripe);
 	backing_close(req, unused);
 }
 
-/* A descriptor to find out with whether the file is still mapped for writing,
- * if it can be; else -1. */
+/* A descriptor to find out with whether the file is still mapped for writing;
+ * or -1. */
 static int open_mapping_probe(const struct open_file *file)
 {
 	char path[PROC_PATH_SIZE];
 
-	if (!file->passthrough || !file->grant.checkout ||
-	    (file->flags & O_ACCMODE) != O_RDWR)
+	if (!file->mapping)
 		return -1;
 	share_proc_path(file->use.fd, path);
 	return open(path, O_RDONLY | O_CLOEXEC);
@@ -181,30 +183,26 @@ static bool is_mapped(int probe)
 	return true;
 }
 
-static void look_again(struct camfs *fs, struct open_file *file, int fd,
-		       bool *written)
-{
-	*written |= file_has_changed(fd, &file->start);
-	file->grant.after = stale_save_version(fs, fd);
-}
-
 static void close_one(struct camfs *fs, struct open_file *file)
 {
 	_cleanup_close_ int probe = open_mapping_probe(file);
-	bool written =
-		file->grant.checkout &&
-		(file->emptied || file_has_changed(file->use.fd, &file->start));
+	bool written = file->emptied ||
+		       file_has_changed(file->use.fd, &file->start);
 
 	file->grant.after = stale_save_version(fs, file->use.fd);
 	close(file->use.fd);
 	if (probe >= 0 && is_mapped(probe)) {
-		mapped_wait(fs->mapped, take_fd(probe), file, written);
+		mapped_wait(file->mapping, take_fd(probe), written);
 		return;
 	}
+	if (file->mapping)
+		mapped_leave(file->mapping);
 	/* through a mapping that has just ended */
-	if (probe >= 0)
-		look_again(fs, file, probe, &written);
-	file_free(fs, file, written);
+	if (probe >= 0) {
+		written |= file_has_changed(probe, &file->start);
+		file->grant.after = stale_save_version(fs, probe);
+	}
+	file_free(fs, file, file->grant.checkout && written);
 }
 
 void file_close(struct camfs *fs, struct open_file *file)
@@ -321,6 +319,7 @@ void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 			   false);
 		free(old);
 	}
+	mapped_retarget(fs->mapped, inode, name, checkout, folder);
 }
 
 struct other_writer {
@@ -370,7 +369,7 @@ bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 
 	inodes_with_file(&fs->inodes, st, look_for_writer, &other);
 	if (!other.found)
-		return false;
+		return mapped_by_other(fs->mapped, st, uid, ret_uid, ret_pid);
 	*ret_uid = other.grant.uid;
 	*ret_pid = other.grant.pid;
 	return true;

@@ -23,6 +23,7 @@
 struct open_file {
 	struct inode_use use; /* in inode->uses, under its stripe */
 	struct quota_waiter closing;
+	struct mapping *mapping; /* while it is closed; fs/mapped.h */
 	struct inode *inode;
 	uid_t uid;   /* who opened it */
 	uint64_t id; /* of the inode, which a mapping can outlive */
@@ -74,13 +75,13 @@ bool file_has_changed(int fd, const struct stat *start);
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed);
 
 /* The inode's name was changed, to that of inode_name_hash(): its handles that
- * can write now have a use of that checkout; or write to a scratch file of that
- * folder; or, all 0, to a file without a name. */
+ * can write, and its mappings, now have a use of that checkout; or write to a
+ * scratch file of that folder; or, all 0, to a file without a name. */
 void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 		   struct checkout *checkout, const char *folder);
 
-/* Whether another user can write to a file through a handle, whatever name it
- * was opened by; then the handle's user and process are set. */
+/* Whether another user can write to a file through a handle, or a mapping made
+ * by one, whatever name it was opened by; then who that is, and his process. */
 bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 			   uid_t *ret_uid, pid_t *ret_pid);
 

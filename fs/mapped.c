@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -17,12 +18,18 @@
 #define PAUSE_FIRST (1 * NSEC_PER_MSEC)
 #define PAUSE_LONGEST (200 * NSEC_PER_MSEC)
 
+#define NOT_YET UINT64_MAX
+
+/* All under mapped.mutex, but for what is fixed. */
 struct mapping {
 	struct mapping *next;
-	int fd;
-	struct open_file *file; /* released; not what is open */
+	struct watcher *watcher; /* fixed */
+	struct open_file *file;	 /* fixed: released; what it was granted is
+				    under the mutex, no more under the stripe */
+	dev_t dev;		 /* fixed: which file it is */
+	ino_t ino;
+	int fd; /* fixed, from mapped_wait() on */
 	bool written;
-	struct stat st; /* which file it is */
 	uint64_t pause;
 	uint64_t look; /* when to look again */
 };
@@ -39,7 +46,8 @@ struct watcher {
 
 struct mapped {
 	struct camfs *fs;
-	pthread_mutex_t mutex;	  /* a leaf */
+	pthread_mutex_t mutex;	  /* after an inode's stripe, before those
+				     of checkouts and seen */
 	struct watcher *watchers; /* under mutex */
 	bool closing;		  /* under mutex */
 };
@@ -65,31 +73,33 @@ static void finish(struct mapped *m, struct mapping *map)
 	free(map);
 }
 
-/* Takes out one whose time to be looked at has come; else says when one's
- * will. */
+/* One whose time to be looked at has come; else says when one's will. */
 static struct mapping *next_due(struct watcher *w, uint64_t *ret_when)
 {
 	*ret_when = UINT64_MAX;
-	for (struct mapping **p = &w->list; *p; p = &(*p)->next) {
-		struct mapping *map = *p;
-
-		if (map->look <= clock_now()) {
-			*p = map->next;
+	for (struct mapping *map = w->list; map; map = map->next) {
+		if (map->look <= clock_now())
 			return map;
-		}
 		if (map->look < *ret_when)
 			*ret_when = map->look;
 	}
 	return NULL;
 }
 
-static void put_back(struct watcher *w, struct mapping *map)
+static void take_out(struct watcher *w, struct mapping *map)
+{
+	struct mapping **p = &w->list;
+
+	while (*p != map)
+		p = &(*p)->next;
+	*p = map->next;
+}
+
+static void put_off(struct mapping *map)
 {
 	map->pause = map->pause < PAUSE_LONGEST / 2 ? map->pause * 2
 						    : PAUSE_LONGEST;
 	map->look = clock_now() + map->pause;
-	map->next = w->list;
-	w->list = map;
 }
 
 static void *watch(void *arg)
@@ -109,11 +119,15 @@ static void *watch(void *arg)
 		}
 		pthread_mutex_unlock(&m->mutex);
 		over = mapped_is_over(map->fd);
-		if (over)
-			finish(m, map);
 		pthread_mutex_lock(&m->mutex);
-		if (!over)
-			put_back(w, map);
+		if (!over) {
+			put_off(map);
+			continue;
+		}
+		take_out(w, map);
+		pthread_mutex_unlock(&m->mutex);
+		finish(m, map);
+		pthread_mutex_lock(&m->mutex);
 	}
 	return NULL;
 }
@@ -140,59 +154,148 @@ static struct watcher *find_or_start(struct mapped *m, dev_t dev)
 	return w;
 }
 
-/* Without asking it. */
-static dev_t file_system_of(int fd)
+struct mapping *mapped_begin(struct mapped *m, struct open_file *file)
 {
-	struct statx st;
-
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0)
-		return 0;
-	return makedev(st.stx_dev_major, st.stx_dev_minor);
-}
-
-static bool hand_over(struct mapped *m, struct mapping *map)
-{
+	struct mapping *map;
 	struct watcher *w;
 
-	LOCK_SCOPE(&m->mutex);
-	w = find_or_start(m, file_system_of(map->fd));
-	if (!w)
-		return false;
-	map->next = w->list;
-	w->list = map;
-	pthread_cond_signal(&w->changed);
-	return true;
+	if (!file->passthrough || (file->flags & O_ACCMODE) != O_RDWR)
+		return NULL;
+	pthread_mutex_lock(&m->mutex);
+	w = find_or_start(m, file->inode->dev);
+	pthread_mutex_unlock(&m->mutex);
+	map = w ? calloc(1, sizeof(*map)) : NULL;
+	if (map)
+		*map = (struct mapping){ .watcher = w,
+					 .file = file,
+					 .dev = file->inode->dev,
+					 .ino = file->inode->ino,
+					 .fd = -1,
+					 .look = NOT_YET };
+	return map;
 }
 
-void mapped_wait(struct mapped *m, int fd, struct open_file *file, bool written)
+void mapped_enter(struct mapping *map)
 {
-	struct mapping *map = calloc(1, sizeof(*map));
+	LOCK_SCOPE(&map->watcher->mapped->mutex);
+	map->next = map->watcher->list;
+	map->watcher->list = map;
+}
 
-	file->grant.mapped = true;
-	if (map)
-		*map = (struct mapping){ .fd = fd,
-					 .file = file,
-					 .written = written,
-					 .pause = PAUSE_FIRST,
-					 .look = clock_now() + PAUSE_FIRST };
-	if (map)
-		fstat(fd, &map->st);
-	if (map && hand_over(m, map))
-		return;
-	free(map); /* then it ends early */
-	close(fd);
-	file_free(m->fs, file, written);
+void mapped_wait(struct mapping *map, int fd, bool written)
+{
+	struct watcher *w = map->watcher;
+
+	LOCK_SCOPE(&w->mapped->mutex);
+	map->fd = fd;
+	map->written |= written;
+	map->file->grant.mapped = true;
+	map->pause = PAUSE_FIRST;
+	map->look = clock_now() + PAUSE_FIRST;
+	pthread_cond_signal(&w->changed);
+}
+
+void mapped_leave(struct mapping *map)
+{
+	struct watcher *w = map->watcher;
+
+	pthread_mutex_lock(&w->mapped->mutex);
+	take_out(w, map);
+	pthread_mutex_unlock(&w->mapped->mutex);
+	free(map);
+}
+
+/* Under the mutex: the next one of that file, after `map` of `*w`. */
+static struct mapping *next_of(const struct stat *st, struct watcher **w,
+			       struct mapping *map)
+{
+	for (map = map ? map->next : (*w ? (*w)->list : NULL); *w;
+	     *w = (*w)->next, map = *w ? (*w)->list : NULL)
+		for (; map; map = map->next)
+			if (map->dev == st->st_dev && map->ino == st->st_ino)
+				return map;
+	return NULL;
 }
 
 bool mapped_has(struct mapped *m, const struct stat *st)
 {
 	LOCK_SCOPE(&m->mutex);
-	for (struct watcher *w = m->watchers; w; w = w->next)
-		for (struct mapping *map = w->list; map; map = map->next)
-			if (map->st.st_dev == st->st_dev &&
-			    map->st.st_ino == st->st_ino)
-				return true;
-	return false;
+	struct watcher *w = m->watchers;
+
+	return next_of(st, &w, NULL);
+}
+
+bool mapped_by_other(struct mapped *m, const struct stat *st, uid_t uid,
+		     uid_t *ret_uid, pid_t *ret_pid)
+{
+	LOCK_SCOPE(&m->mutex);
+	struct watcher *w = m->watchers;
+	struct mapping *map = next_of(st, &w, NULL);
+
+	while (map && map->file->grant.uid == uid)
+		map = next_of(st, &w, map);
+	if (!map)
+		return false;
+	*ret_uid = map->file->grant.uid;
+	*ret_pid = map->file->grant.pid;
+	return true;
+}
+
+static bool has(const struct grant *grant, const struct checkout *checkout,
+		const char *folder)
+{
+	if (grant->checkout != checkout || !grant->folder != !folder)
+		return false;
+	return !folder || !strcmp(grant->folder, folder);
+}
+
+/* Under the mutex. What it had is the caller's to give back. */
+static void exchange(struct mapped *m, struct mapping *map, uint64_t name,
+		     struct checkout *checkout, char *folder,
+		     struct grant *ret_old)
+{
+	struct grant *grant = &map->file->grant;
+
+	*ret_old = (struct grant){ .checkout = grant->checkout,
+				   .folder = grant->folder,
+				   .pid = grant->pid };
+	map->written |= !grant->checkout; /* new to the document */
+	seen_moved(m->fs->seen, grant->write, name);
+	grant->checkout = checkout;
+	grant->folder = folder;
+	if (checkout)
+		checkouts_add_use(m->fs->checkouts, checkout, false);
+	if (folder)
+		checkouts_scratch(m->fs->checkouts, grant->pid, folder, 1);
+}
+
+/* One of them. Returns whether there was one to be changed. */
+static bool retarget_one(struct mapped *m, const struct stat *st, uint64_t name,
+			 struct checkout *checkout, const char *folder,
+			 struct grant *ret_old)
+{
+	LOCK_SCOPE(&m->mutex);
+	struct watcher *w = m->watchers;
+	struct mapping *map = next_of(st, &w, NULL);
+	char *copy;
+
+	while (map && has(&map->file->grant, checkout, folder))
+		map = next_of(st, &w, map);
+	copy = map && folder ? strdup(folder) : NULL;
+	if (!map || (folder && !copy))
+		return false;
+	exchange(m, map, name, checkout, copy, ret_old);
+	return true;
+}
+
+void mapped_retarget(struct mapped *m, const struct inode *inode, uint64_t name,
+		     struct checkout *checkout, const char *folder)
+{
+	struct stat st = { .st_dev = inode->dev, .st_ino = inode->ino };
+	struct grant old;
+
+	while (retarget_one(m, &st, name, checkout, folder, &old))
+		gate_close(m->fs, &old, false, false);
 }
 
 int mapped_open(struct mapped **ret_mapped, struct camfs *fs)
@@ -228,7 +331,8 @@ static void free_watcher(struct watcher *w)
 		struct mapping *map = w->list;
 
 		w->list = map->next;
-		close(map->fd);
+		if (map->fd >= 0)
+			close(map->fd);
 		seen_end(w->mapped->fs->seen, map->file->grant.write, NULL,
 			 false);
 		free(map->file->grant.folder);
