@@ -19,7 +19,7 @@ enum alive_mount alive_mount(const struct place *place, const struct record *r)
 	if (leases < 0)
 		return errno == ENOENT && place->state >= 0 ? MOUNT_GONE
 							    : MOUNT_UNKNOWN;
-	switch (lease_probe(leases, r->lease)) {
+	switch (lease_probe(leases, r->lease, NULL)) {
 	case LEASE_LIVE:
 		return MOUNT_LIVES;
 	case LEASE_STALE:

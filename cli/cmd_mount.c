@@ -27,6 +27,10 @@ static const char help[] =
 	"  --lock-timeout SECONDS  how long an open waits for the records' "
 	"file lock (5)\n"
 	"  --cache-seconds SECONDS how long names and attributes are believed\n"
+	"  --host-timeout SECONDS  on a network share: a host is given up when "
+	"it has\n"
+	"                          been silent for so long (30)\n"
+	"  --single-host           no other host mounts the share\n"
 	"  --linger SECONDS        a checkout stays for so long after the last "
 	"close (0)\n"
 	"  --scratch GLOB          more names that are never checked out; "
@@ -61,6 +65,8 @@ static const struct option long_options[] = {
 	{ "locks", required_argument, NULL, BY_NAME },
 	{ "lock-timeout", required_argument, NULL, BY_NAME },
 	{ "cache-seconds", required_argument, NULL, BY_NAME },
+	{ "host-timeout", required_argument, NULL, BY_NAME },
+	{ "single-host", no_argument, NULL, BY_NAME },
 	{ "linger", required_argument, NULL, BY_NAME },
 	{ "scratch", required_argument, NULL, BY_NAME },
 	{ "documents", required_argument, NULL, BY_NAME },

@@ -127,7 +127,7 @@ static int count_leases(const char *share, const char *host)
 	}
 	while ((d = readdir(dir)))
 		n += is_of_host(d->d_name, host) &&
-		     lease_probe(fd, d->d_name) == LEASE_LIVE;
+		     lease_probe(fd, d->d_name, NULL) == LEASE_LIVE;
 	closedir(dir);
 	return n;
 }

@@ -179,7 +179,7 @@ static bool is_stale_lease(struct doctor *d, const char *id)
 	_cleanup_close_ int leases =
 		openat(d->place.state, LEASES, O_RDONLY | O_DIRECTORY);
 
-	return leases < 0 || lease_probe(leases, id) == LEASE_STALE;
+	return leases < 0 || lease_probe(leases, id, NULL) == LEASE_STALE;
 }
 
 static void check_name(struct doctor *d, const char *name)
@@ -220,7 +220,7 @@ static void check_leases(struct doctor *d)
 
 	while (dir && (e = readdir(dir)))
 		n += e->d_name[0] != '.' &&
-		     lease_probe(dirfd(dir), e->d_name) == LEASE_STALE;
+		     lease_probe(dirfd(dir), e->d_name, NULL) == LEASE_STALE;
 	if (dir)
 		closedir(dir);
 	if (n)

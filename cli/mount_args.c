@@ -92,6 +92,26 @@ static int set_linger(struct mount_args *a, const char *value)
 	return parse_ms("linger", value, &a->options.linger);
 }
 
+#define HOST_TIMEOUT_MIN 2000
+
+static int set_host_timeout(struct mount_args *a, const char *value)
+{
+	int status = parse_ms("host-timeout", value, &a->options.host_timeout);
+
+	if (status == DONE && a->options.host_timeout < HOST_TIMEOUT_MIN)
+		return fail(USAGE,
+			    "host-timeout: %s is too short for a share to "
+			    "answer in: give %d seconds or more",
+			    value, HOST_TIMEOUT_MIN / 1000);
+	return status;
+}
+
+static int set_single_host(struct mount_args *a, const char *value)
+{
+	a->options.single_host = true;
+	return DONE;
+}
+
 /* These two may be given again, for more patterns. */
 static int add_scratch(struct mount_args *a, const char *value)
 {
@@ -193,6 +213,8 @@ static const struct mount_option {
 	{ "locks", true, set_locks },
 	{ "lock-timeout", true, set_lock_timeout },
 	{ "cache-seconds", true, set_cache_seconds },
+	{ "host-timeout", true, set_host_timeout },
+	{ "single-host", false, set_single_host },
 	{ "linger", true, set_linger },
 	{ "scratch", true, add_scratch },
 	{ "documents", true, add_documents },

@@ -92,7 +92,7 @@ static int settle(struct checkouts *c, const struct checkout_claim *claims,
 static bool is_worth_another_look(struct registry_conflict *conflict,
 				  const struct wait *grace)
 {
-	if (!record_is_open(&conflict->holder) ||
+	if (!record_is_open(&conflict->holder) || conflict->given_up ||
 	    wait_sleep(grace, OTHER_MOUNT_PAUSE) < 0)
 		return false;
 	registry_conflict_release(conflict);

@@ -102,7 +102,8 @@ struct seizure {
  * -errno. */
 int checkouts_seize(struct checkouts *c, const char *path,
 		    const struct record *want, const char *only_user,
-		    const struct wait *w, struct seizure *ret_seizure,
+		    const char *only_lease, const struct wait *w,
+		    struct seizure *ret_seizure,
 		    struct registry_conflict *ret_conflict);
 void checkouts_seized(struct checkouts *c, struct seizure *s);
 void checkouts_unseize(struct checkouts *c, struct seizure *s);

@@ -7,7 +7,7 @@
  *
  *	engine_begin()		wait for one's turn
  *	engine_load()		see what others did since
- *	engine_find(), _list(), _is_stale(), _put(), _remove()
+ *	engine_find(), _list(), _judge(), _put(), _remove()
  *				decide and edit, in memory
  *	engine_commit()		all the edits or none; or engine_discard()
  *	engine_end()
@@ -39,19 +39,35 @@
 struct engine;
 struct registry_options;
 
+/* What an engine that can be cut off asks of the registry. */
+struct engine_hooks {
+	void *arg;
+	/* Has a decision made about nothing, however long that takes, unless
+	 * it is interrupted: returns its result. */
+	int (*decide)(void *arg, const struct wait *w);
+	/* engine_is_sure() has become false, `error` (0: no answer) being the
+	 * reason; or is true again. */
+	void (*on_unsure)(void *arg, int error);
+	void (*on_sure)(void *arg);
+};
+
 struct engine_type {
 	/* Takes our lease, within begin and end. */
 	int (*join)(struct engine *e);
 	/* Clears up behind instances that are gone; their records are. */
 	void (*tidy)(struct engine *e);
 	void (*free)(struct engine *e);
+	/* All three may be NULL. */
+	int (*start)(struct engine *e, const struct engine_hooks *hooks);
+	bool (*stop)(struct engine *e);
+	bool (*is_sure)(struct engine *e);
 
 	int (*begin)(struct engine *e, const struct wait *w);
 	int (*load)(struct engine *e);
 	const char *(*find)(struct engine *e, const char *key, size_t *ret_len);
 	int (*list)(struct engine *e, const char *folder,
 		    struct buffer *ret_keys);
-	bool (*is_stale)(struct engine *e, const char *lease);
+	int (*judge)(struct engine *e, const char *lease);
 	int (*put)(struct engine *e, const char *key, const char *value,
 		   size_t len);
 	void (*remove)(struct engine *e, const char *key);
@@ -88,6 +104,30 @@ static inline void engine_free(struct engine *e)
 		e->type->free(e);
 }
 
+/* ---- being cut off ---- */
+
+/* Begins to watch over our lease, once there is somebody to decide. Returns 0
+ * or -errno. */
+static inline int engine_start(struct engine *e,
+			       const struct engine_hooks *hooks)
+{
+	return e->type->start ? e->type->start(e, hooks) : 0;
+}
+
+/* Before who decides is gone. Returns false if a thread hangs in the share, and
+ * then all must stay. */
+static inline bool engine_stop(struct engine *e)
+{
+	return !e->type->stop || e->type->stop(e);
+}
+
+/* Whether anything may be granted: not while we may have been given up. Asks
+ * nobody. */
+static inline bool engine_is_sure(struct engine *e)
+{
+	return !e->type->is_sure || e->type->is_sure(e);
+}
+
 /* ---- a decision ---- */
 
 /* Returns 0, -ETIMEDOUT, -EINTR, or what else is in the way. */
@@ -117,10 +157,12 @@ static inline int engine_list(struct engine *e, const char *folder,
 	return e->type->list(e, folder, ret_keys);
 }
 
-/* Whether that lease's holder is provably gone. */
-static inline bool engine_is_stale(struct engine *e, const char *lease)
+/* What is to be thought of another's lease: LEASE_STALE (its holder is provably
+ * gone), LEASE_GIVEN_UP (he has not been heard of for too long, but may yet
+ * write), LEASE_LIVE, or -errno when there is no telling. */
+static inline int engine_judge(struct engine *e, const char *lease)
 {
-	return e->type->is_stale(e, lease);
+	return e->type->judge(e, lease);
 }
 
 /* Returns 0, -ENOMEM, or -EINVAL if the key is empty. */
@@ -192,7 +234,7 @@ static inline uint64_t engine_others(struct engine *e)
 	return e->type->others(e);
 }
 
-/* LEASE_STALE, LEASE_LIVE, or -errno when there is no telling. */
+/* As engine_judge(). */
 static inline int engine_probe(struct engine *e, const char *lease)
 {
 	return e->type->probe(e, lease);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine on the share itself: locks.json (core/store.h), decisions under
- * its file lock (core/filelock.h), and lease files (core/lease.h).
+ * its file lock (core/filelock.h), and lease files (core/lease.h), with a
+ * pulse where other hosts may mount the share (core/pulse.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "core/engine.h"
 #include "core/filelock.h"
 #include "core/path.h"
+#include "core/pulse.h"
 #include "core/registry.h"
 #include "core/store.h"
 
@@ -22,8 +24,14 @@
 struct file_engine {
 	struct engine engine;
 	const char *host;
-	int leases_dir; /* -1: an observer finds none */
-	struct lease own;
+	unsigned silence_ms; /* 0: no pulse */
+	int leases_dir;	     /* -1: an observer finds none */
+	struct lease own;    /* the pulse's, but for what it asks us to renew;
+				else of who decides */
+	struct witness witness;
+	struct pulse *pulse;
+	struct engine_hooks hooks;
+	_Atomic bool renew; /* the pulse asks for it */
 	struct filelock filelock;
 	struct store store;
 };
@@ -45,14 +53,30 @@ static void end(struct engine *e)
 	filelock_drop(&of(e)->filelock);
 }
 
+/* Whether somebody has removed our lease; a pulse finds out by itself. */
+static bool is_lease_lost(const struct file_engine *f)
+{
+	return f->renew ||
+	       (!f->silence_ms && f->own.fd >= 0 && lease_is_removed(&f->own));
+}
+
+/* A lease that was lost is taken again. Others may have taken us for gone
+ * meanwhile, and our records with us. */
 static int load(struct engine *e)
 {
-	int r = store_load(&of(e)->store);
+	struct file_engine *f = of(e);
+	bool lost = is_lease_lost(f);
+	int r = lost ? lease_renew(&f->own) : 0;
 
-	e->damaged = of(e)->store.damaged_name;
-	return r == STORE_MENDED    ? ENGINE_MENDED
-	       : r == STORE_CHANGED ? ENGINE_CHANGED
-				    : r;
+	if (r == 0)
+		r = store_load(&f->store);
+	if (r < 0)
+		return r;
+	f->renew = false;
+	e->damaged = f->store.damaged_name;
+	return r == STORE_MENDED	    ? ENGINE_MENDED
+	       : r == STORE_CHANGED || lost ? ENGINE_CHANGED
+					    : 0;
 }
 
 static const char *find(struct engine *e, const char *key, size_t *ret_len)
@@ -72,14 +96,10 @@ static int list(struct engine *e, const char *folder, struct buffer *ret_keys)
 	return err;
 }
 
-static int probe(struct engine *e, const char *lease)
+static int judge(struct engine *e, const char *lease)
 {
-	return lease_probe(of(e)->leases_dir, lease);
-}
-
-static bool is_stale(struct engine *e, const char *lease)
-{
-	return probe(e, lease) == LEASE_STALE;
+	return witness_judge(&of(e)->witness, lease,
+			     pulse_sure_since(of(e)->pulse));
 }
 
 static int put(struct engine *e, const char *key, const char *value, size_t len)
@@ -106,7 +126,7 @@ static bool is_untouched(struct engine *e)
 {
 	const struct store *s = &of(e)->store;
 
-	return store_is_current(s, &s->signature);
+	return !is_lease_lost(of(e)) && store_is_current(s, &s->signature);
 }
 
 /* ---- reading ---- */
@@ -140,7 +160,9 @@ static int join(struct engine *e)
 	struct file_engine *f = of(e);
 	int dirfd = f->store.dirfd;
 	_cleanup_free_ char *name = strdup(f->store.name);
-	int err = name ? lease_open(&f->own, f->leases_dir, f->host) : -ENOMEM;
+	int err = name ? lease_open(&f->own, f->leases_dir, f->host,
+				    f->silence_ms)
+		       : -ENOMEM;
 
 	if (err < 0)
 		return err;
@@ -160,12 +182,66 @@ static void tidy(struct engine *e)
 	if (!dir)
 		return;
 	while ((d = readdir(dir))) {
-		if (!strcmp(d->d_name, e->lease) || !is_stale(e, d->d_name))
+		if (!strcmp(d->d_name, e->lease) ||
+		    judge(e, d->d_name) != LEASE_STALE)
 			continue;
 		store_remove_spare(&f->store, d->d_name);
 		lease_remove(f->leases_dir, d->d_name);
 	}
 	closedir(dir);
+}
+
+/* ---- being cut off ---- */
+
+/* The pulse waits, so the lease is for who decides. */
+static int revive(void *engine, const struct wait *w)
+{
+	struct file_engine *f = engine;
+
+	f->renew = true;
+	return f->hooks.decide(f->hooks.arg, w);
+}
+
+static void tell_unsure(void *engine, int error)
+{
+	const struct file_engine *f = engine;
+
+	f->hooks.on_unsure(f->hooks.arg, error);
+}
+
+static void tell_sure(void *engine)
+{
+	const struct file_engine *f = engine;
+
+	f->hooks.on_sure(f->hooks.arg);
+}
+
+static int start(struct engine *e, const struct engine_hooks *hooks)
+{
+	struct file_engine *f = of(e);
+	struct pulse_options options = { .lease = &f->own,
+					 .witness = &f->witness,
+					 .silence_ms = f->silence_ms,
+					 .arg = f,
+					 .revive = revive,
+					 .on_unsure = tell_unsure,
+					 .on_sure = tell_sure };
+
+	f->hooks = *hooks;
+	return f->silence_ms ? pulse_open(&f->pulse, &options) : 0;
+}
+
+static bool stop(struct engine *e)
+{
+	if (!pulse_close(of(e)->pulse))
+		return false;
+	of(e)->pulse = NULL;
+	return true;
+}
+
+static bool is_sure(struct engine *e)
+{
+	return pulse_is_sure(of(e)->pulse);
 }
 
 static void free_engine(struct engine *e)
@@ -175,6 +251,7 @@ static void free_engine(struct engine *e)
 	if (f->store.name)
 		store_release(&f->store);
 	lease_close(&f->own);
+	witness_release(&f->witness);
 	if (f->leases_dir >= 0)
 		close(f->leases_dir);
 	filelock_release(&f->filelock);
@@ -185,11 +262,14 @@ static const struct engine_type file_engine_type = {
 	.join = join,
 	.tidy = tidy,
 	.free = free_engine,
+	.start = start,
+	.stop = stop,
+	.is_sure = is_sure,
 	.begin = begin,
 	.load = load,
 	.find = find,
 	.list = list,
-	.is_stale = is_stale,
+	.judge = judge,
 	.put = put,
 	.remove = remove_key,
 	.commit = commit,
@@ -200,7 +280,7 @@ static const struct engine_type file_engine_type = {
 	.copy = copy,
 	.is_current = is_current,
 	.others = others,
-	.probe = probe,
+	.probe = judge,
 };
 
 static int open_leases(struct file_engine *f, const struct registry_options *o)
@@ -212,6 +292,7 @@ static int open_leases(struct file_engine *f, const struct registry_options *o)
 			       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (f->leases_dir < 0 && !(o->observer && errno == ENOENT))
 		return -errno;
+	f->witness.dirfd = f->leases_dir;
 	return 0;
 }
 
@@ -246,6 +327,8 @@ int engine_file_open(struct engine **ret_engine,
 		return -ENOMEM;
 	f->engine.type = &file_engine_type;
 	f->host = options->host;
+	f->silence_ms = options->silence_ms;
+	witness_init(&f->witness, -1, f->silence_ms);
 	f->leases_dir = -1;
 	f->own.fd = -1;
 	f->filelock.fd = -1;

@@ -3,15 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fskind.h"
 
 #define POLL_FIRST (1 * NSEC_PER_MSEC)
 #define POLL_SLOWEST (8 * NSEC_PER_MSEC)
@@ -35,25 +34,6 @@ void filelock_release(struct filelock *l)
 	*l = (struct filelock){ .fd = -1 };
 }
 
-/* Whether flock() on this file system is local, so that both kinds of lock
- * are to be taken; on NFS and CIFS they are one, and would conflict. */
-static bool wants_ofd(int fd)
-{
-	struct statfs s;
-
-	if (fstatfs(fd, &s) < 0)
-		return false;
-	switch ((unsigned long)s.f_type & 0xffffffff) {
-	case NFS_SUPER_MAGIC:
-	case SMB_SUPER_MAGIC:
-	case SMB2_SUPER_MAGIC:
-	case CIFS_SUPER_MAGIC:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static int try_lock(int fd, bool shared, bool with_ofd)
 {
 	struct flock whole = { .l_type = shared ? F_RDLCK : F_WRLCK,
@@ -72,7 +52,7 @@ static int try_lock(int fd, bool shared, bool with_ofd)
 
 int filelock_try(int fd, bool shared)
 {
-	return try_lock(fd, shared, wants_ofd(fd));
+	return try_lock(fd, shared, !fskind_locks_are_one(fd));
 }
 
 static bool unlock(const struct filelock *l)
@@ -106,7 +86,7 @@ static int open_file(struct filelock *l)
 		return -EINVAL;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
-	l->with_ofd = wants_ofd(fd);
+	l->with_ofd = !fskind_locks_are_one(fd);
 	l->fd = take_fd(fd);
 	return 0;
 }

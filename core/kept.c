@@ -81,9 +81,9 @@ static int judge(struct registry *r, struct request *q,
 int request_keep(struct registry *r, struct request *q)
 {
 	_cleanup_buffer_ struct buffer text = {};
-	struct owner owner =
-		record_owner(q->want, r->engine->lease[0] ? r->engine->lease : NULL);
-	int err = 0;
+	struct owner owner = record_owner(
+		q->want, r->engine->lease[0] ? r->engine->lease : NULL);
+	int err = engine_is_sure(r->engine) ? 0 : -EIO;
 
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
 		err = judge(r, q, &q->claims[i], &owner);
@@ -146,12 +146,16 @@ static int judge_seize(struct registry *r, struct request *q, size_t i)
 		return found;
 	if (q->only_user && strcmp(was->user, q->only_user) != 0)
 		return requests_conflict(q, path, was);
+	if (q->only_lease &&
+	    (!record_is_open(was) || strcmp(was->lease, q->only_lease) != 0 ||
+	     requests_judge_holder(r, was) == LEASE_LIVE))
+		return requests_conflict(q, path, was);
 	return 0;
 }
 
 int request_seize(struct registry *r, struct request *q)
 {
-	int err = 0;
+	int err = engine_is_sure(r->engine) ? 0 : -EIO;
 
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
 		err = judge_seize(r, q, i);
@@ -180,7 +184,7 @@ int request_unseize(struct registry *r, struct request *q)
 			held_remove(r, q->path);
 		if (err == 0)
 			err = engine_put(r->engine, q->path, text.data,
-					text.len);
+					 text.len);
 	}
 	q->edited = err == 0;
 	return err;

@@ -136,12 +136,14 @@ int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
 
 int registry_seize(struct registry *r, const char *const *paths, size_t n,
 		   const struct record *want, const char *only_user,
-		   const struct wait *w, struct record *ret_was,
+		   const char *only_lease, const struct wait *w,
+		   struct record *ret_was,
 		   struct registry_conflict *ret_conflict)
 {
 	struct request q = { .apply = request_seize,
 			     .want = want,
 			     .only_user = only_user,
+			     .only_lease = only_lease,
 			     .ret_record = ret_was,
 			     .conflict = ret_conflict };
 
@@ -197,6 +199,48 @@ static int join(struct registry *r)
 	return q.result;
 }
 
+static void tell(struct registry *r, int type, int error)
+{
+	struct registry_event event = { .type = type,
+					.path = "",
+					.error = error };
+
+	if (r->options.on_event)
+		r->options.on_event(r->options.on_event_arg, &event);
+}
+
+static void tell_unsure(void *registry, int error)
+{
+	tell(registry, REGISTRY_UNSURE, error);
+}
+
+static void tell_sure(void *registry)
+{
+	tell(registry, REGISTRY_SURE, 0);
+}
+
+static int decide_nothing(void *registry, const struct wait *w)
+{
+	struct request q = { .apply = request_nothing };
+
+	return leader_submit(registry, &q, w);
+}
+
+static int start_engine(struct registry *r)
+{
+	struct engine_hooks hooks = { .arg = r,
+				      .decide = decide_nothing,
+				      .on_unsure = tell_unsure,
+				      .on_sure = tell_sure };
+
+	return engine_start(r->engine, &hooks);
+}
+
+bool registry_is_sure(const struct registry *r)
+{
+	return engine_is_sure(r->engine);
+}
+
 static int start(struct registry *r, const struct wait *w)
 {
 	int err = engine_file_open(&r->engine, &r->options);
@@ -211,6 +255,11 @@ static int start(struct registry *r, const struct wait *w)
 	events_tell(r, take_ptr(r->events));
 	if (err == 0)
 		err = leader_start(r);
+	if (err < 0)
+		return err;
+	err = start_engine(r);
+	if (err < 0)
+		leader_stop(r);
 	return err;
 }
 
@@ -249,8 +298,8 @@ int registry_open(struct registry **ret_registry,
 
 void registry_close(struct registry *r)
 {
-	if (!r)
-		return;
+	if (!r || !engine_stop(r->engine))
+		return; /* a thread hangs in the share, with all it uses */
 	if (!r->options.observer)
 		leader_stop(r);
 	release(r);

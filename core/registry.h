@@ -15,7 +15,8 @@
  * lost it ("reasserted"), unless another file is at the path by now: then it
  *was broken through another mount. An open record whose lease is stale is
  *nobody's: it is dropped ("reaped") at start, and whenever it is in somebody's
- *way.
+ *way. That of a host which was given up, but may yet write (core/witness.h),
+ *can be seized by whoever it is in the way of.
  *
  * Concurrent requests are combined: one thread takes the file lock, applies
  * all that wait, and writes once.
@@ -55,6 +56,9 @@ struct registry_event {
 					from elsewhere */
 		REGISTRY_MENDED,     /* path: where the damaged file went */
 		REGISTRY_STUCK,	     /* error: checkins wait for the share */
+		REGISTRY_UNSURE,     /* error; 0: the share doesn't answer.
+					See registry_is_sure() */
+		REGISTRY_SURE,	     /* again */
 	} type;
 	const char *path;
 	const struct record *record; /* NULL if there is none to show */
@@ -67,6 +71,9 @@ struct registry_options {
 	const char *locks_name; /* usually "locks.json" */
 	const char *host;	/* ours */
 	bool observer; /* takes no lease and no open checkouts; for tools */
+	/* Other hosts may write to the share: the mount beats, and is given up
+	 * after this time (core/pulse.h). 0: it does not. */
+	unsigned silence_ms;
 	void (*on_event)(void *arg, const struct registry_event *event);
 	void *on_event_arg;
 	/* Whether another file is at a path of ours than the one that is open:
@@ -83,6 +90,11 @@ int registry_open(struct registry **ret_registry,
 /* Checks in what is still out, and gives the lease up. NULL-safe. */
 void registry_close(struct registry *r);
 
+/* Whether anything may be checked out: not while the mount is cut off from the
+ * share, or was for so long that other hosts may have given it up. Then
+ * registry_checkout(), _keep() and _seize() return -EIO. Asks nobody. */
+bool registry_is_sure(const struct registry *r);
+
 /* The lease our open records carry; "" for an observer. */
 const char *registry_lease(const struct registry *r);
 
@@ -97,6 +109,7 @@ struct registry_claim {
 struct registry_conflict {
 	char *path;
 	struct record holder;
+	bool given_up; /* registry_seize() with his lease will do */
 };
 
 void registry_conflict_release(struct registry_conflict *c);
@@ -149,12 +162,14 @@ int registry_unkeep(struct registry *r, const char *const *paths, size_t n,
 /* Puts open records of ours, made from `want`, in the place of whatever stands
  * at the paths, or none; ret_was[i], zeroed by the caller, who releases it, is
  * what stood there (no user: nothing did). With `only_user` only that user's
- * records give way, and the others are REGISTRY_HELD. The caller then fences
+ * records give way, and the others are REGISTRY_HELD; with `only_lease`, only
+ * open ones of that mount, if it is given up. The caller then fences
  * who may still write (core/recovered.h), and keeps the paths or gives them
  * back. */
 int registry_seize(struct registry *r, const char *const *paths, size_t n,
 		   const struct record *want, const char *only_user,
-		   const struct wait *w, struct record *ret_was,
+		   const char *only_lease, const struct wait *w,
+		   struct record *ret_was,
 		   struct registry_conflict *ret_conflict);
 
 /* Undoes that for one path: what stood there does again. */
@@ -192,7 +207,8 @@ size_t snapshot_search(const struct snapshot *s, const char *path);
 /* All of locks.json as it stood. */
 const char *snapshot_whole(const struct snapshot *s, size_t *ret_len);
 
-/* Whether a record's mount is gone, so that the record holds nothing. */
+/* Whether a record's mount is gone, so that the record holds nothing; a tool
+ * never can tell of one that is only to be given up. */
 bool registry_is_stale(struct registry *r, const struct record *record);
 
 #define _cleanup_conflict_ __attribute__((cleanup(registry_conflict_release)))

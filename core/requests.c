@@ -17,6 +17,13 @@ bool requests_is_ours(struct registry *r, const struct record *rec)
 	return record_is_open(rec) && !strcmp(rec->lease, r->engine->lease);
 }
 
+int requests_judge_holder(struct registry *r, const struct record *rec)
+{
+	return record_is_open(rec) && !requests_is_ours(r, rec)
+		       ? engine_judge(r->engine, rec->lease)
+		       : LEASE_LIVE;
+}
+
 bool registry_is_stale(struct registry *r, const struct record *rec)
 {
 	return record_is_open(rec) && !requests_is_ours(r, rec) &&
@@ -36,17 +43,13 @@ int requests_find(struct registry *r, const char *path,
 
 /* ---- judging ---- */
 
-/* Drops the record if its mount is gone. */
-static bool reap(struct registry *r, struct request *q, const char *path,
+/* Its mount is gone. */
+static void reap(struct registry *r, struct request *q, const char *path,
 		 const struct record *rec)
 {
-	if (!record_is_open(rec) || requests_is_ours(r, rec) ||
-	    !engine_is_stale(r->engine, rec->lease))
-		return false;
 	events_note(r, REGISTRY_REAPED, path, rec);
 	engine_remove(r->engine, path);
 	q->edited = true;
-	return true;
 }
 
 int requests_conflict(struct request *q, const char *path,
@@ -56,6 +59,22 @@ int requests_conflict(struct request *q, const char *path,
 	q->conflict->holder = *holder;
 	*holder = (struct record){};
 	return q->conflict->path ? REGISTRY_HELD : -ENOMEM;
+}
+
+/* Somebody's record is in the way, unless its mount is gone, or is given up
+ * and nothing is to be taken. Returns 0, REGISTRY_HELD or -ENOMEM. */
+static int judge_others(struct registry *r, struct request *q, const char *path,
+			struct record *rec)
+{
+	int holder = requests_judge_holder(r, rec);
+
+	if (holder == LEASE_STALE)
+		reap(r, q, path, rec);
+	if (holder == LEASE_STALE ||
+	    (holder == LEASE_GIVEN_UP && q->apply == request_check))
+		return 0;
+	q->conflict->given_up = holder == LEASE_GIVEN_UP;
+	return requests_conflict(q, path, rec);
 }
 
 /* One record, at the path or above or below it. */
@@ -70,9 +89,7 @@ static int judge_record(struct registry *r, struct request *q, const char *path,
 	if (record_owned_by(&now, owner))
 		return requests_is_ours(r, &now) ? REGISTRY_RECORDED
 						 : REGISTRY_KEPT;
-	if (reap(r, q, path, &now))
-		return REGISTRY_RECORDED;
-	return requests_conflict(q, path, &now);
+	return judge_others(r, q, path, &now);
 }
 
 /* An open record of a folder is somebody moving it just now, and with it all
@@ -94,8 +111,12 @@ static int judge_above(struct registry *r, struct request *q, const char *path,
 		if (found < 0)
 			return found;
 		if (found > 0 && record_is_open(&now) &&
-		    !record_owned_by(&now, owner) && !reap(r, q, copy, &now))
-			return requests_conflict(q, copy, &now);
+		    !record_owned_by(&now, owner))
+			found = judge_others(r, q, copy, &now);
+		else
+			found = 0;
+		if (found != 0)
+			return found;
 	}
 	return 0;
 }
@@ -135,12 +156,14 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 {
 	_cleanup_record_ struct record now = {};
 	struct request q = { .conflict = ret_conflict };
-	int err = record_parse(&now, text, len);
+	int holder, err = record_parse(&now, text, len);
 
 	if (err == -ENOMEM)
 		return err;
-	if (err < 0 || record_owned_by(&now, owner) ||
-	    registry_is_stale(r, &now))
+	if (err < 0 || record_owned_by(&now, owner))
+		return 0;
+	holder = requests_judge_holder(r, &now);
+	if (holder == LEASE_STALE || holder == LEASE_GIVEN_UP)
 		return 0;
 	return requests_conflict(&q, path, &now);
 }
@@ -200,7 +223,8 @@ int requests_put_open(struct registry *r, struct request *q)
 int request_checkout(struct registry *r, struct request *q)
 {
 	struct owner owner = record_owner(q->want, r->engine->lease);
-	int outcome = judge_all(r, q, &owner);
+	int outcome = engine_is_sure(r->engine) ? judge_all(r, q, &owner)
+						: -EIO;
 
 	return outcome != 0 ? outcome : requests_put_open(r, q);
 }
@@ -303,6 +327,11 @@ int request_break(struct registry *r, struct request *q)
 	return 0;
 }
 
+int request_nothing(struct registry *r, struct request *q)
+{
+	return 0;
+}
+
 /* Every record of a mount that is gone. */
 int request_reap(struct registry *r, struct request *q)
 {
@@ -313,7 +342,8 @@ int request_reap(struct registry *r, struct request *q)
 	     at += strlen(paths.data + at) + 1) {
 		_cleanup_record_ struct record rec = {};
 
-		if (requests_find(r, paths.data + at, &rec) > 0)
+		if (requests_find(r, paths.data + at, &rec) > 0 &&
+		    requests_judge_holder(r, &rec) == LEASE_STALE)
 			reap(r, q, paths.data + at, &rec);
 	}
 	return err;

@@ -33,6 +33,7 @@ struct request {
 	struct registry_conflict *conflict;
 	struct record *ret_record; /* request_break(); request_seize(): n */
 	const char *only_user;	   /* request_seize() */
+	const char *only_lease;	   /* the same */
 	const char *over; /* whose kept records give way; NULL: nobody's */
 	size_t n_new;	  /* request_keep(): set by it */
 	bool durable;	  /* what it changes is on the disk when it is done */
@@ -91,6 +92,11 @@ int request_checkin(struct registry *r, struct request *q);
 int request_move(struct registry *r, struct request *q);
 int request_break(struct registry *r, struct request *q);
 int request_reap(struct registry *r, struct request *q);
+int request_nothing(struct registry *r, struct request *q);
+
+/* What is to be thought of who has a record: LEASE_LIVE if it is ours, or a
+ * kept one; else as engine_judge(). */
+int requests_judge_holder(struct registry *r, const struct record *rec);
 
 /* Kept checkouts, and taking over: core/kept.c. */
 int request_keep(struct registry *r, struct request *q);

@@ -74,7 +74,8 @@ static void restore(struct checkouts *c, struct seizure *s)
 
 int checkouts_seize(struct checkouts *c, const char *path,
 		    const struct record *want, const char *only_user,
-		    const struct wait *w, struct seizure *ret_seizure,
+		    const char *only_lease, const struct wait *w,
+		    struct seizure *ret_seizure,
 		    struct registry_conflict *ret_conflict)
 {
 	struct seizure s = {};
@@ -89,8 +90,8 @@ int checkouts_seize(struct checkouts *c, const char *path,
 	if (s.old)
 		s.old->uses++; /* ours, until it is decided */
 	pthread_mutex_unlock(&c->mutex);
-	r = registry_seize(c->registry, &path, 1, want, only_user, w, &s.was,
-			   ret_conflict);
+	r = registry_seize(c->registry, &path, 1, want, only_user, only_lease,
+			   w, &s.was, ret_conflict);
 	pthread_mutex_lock(&c->mutex);
 	if (r != 0) {
 		restore(c, &s);

@@ -11,7 +11,7 @@
 struct snapshot {
 	atomic_int refs;
 	struct signature signature; /* which state it is a copy of */
-	uint64_t others;	    /* engine_others() of what it is a copy of */
+	uint64_t others; /* engine_others() of what it is a copy of */
 	struct entries entries;
 	size_t count;
 	const struct entry **sorted;

@@ -245,6 +245,14 @@ void file_free_all(struct camfs *fs)
 
 /* ---- while it is open ---- */
 
+int file_check_write(struct camfs *fs, const struct open_file *file)
+{
+	if (registry_is_sure(fs->registry))
+		return 0;
+	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));
+	return file->grant.checkout ? -EIO : 0;
+}
+
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed)
 {
 	LOCK_SCOPE(inode_stripe(&fs->inodes, file->inode));

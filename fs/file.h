@@ -71,6 +71,10 @@ void file_free_all(struct camfs *fs);
 /* Whether an open file's size or time is not what it was. */
 bool file_has_changed(int fd, const struct stat *start);
 
+/* Whether a document may be written to just now, where that is up to us: 0; or
+ * -EIO, while the mount is cut off from the share. */
+int file_check_write(struct camfs *fs, const struct open_file *file);
+
 /* It was flushed, or is in use again. */
 void file_set_flushed(struct camfs *fs, struct open_file *file, bool flushed);
 

@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "fs/file.h"
 #include "fs/links.h"
+#include "fs/succession.h"
 #include "fs/verdict.h"
 
 #define MAX_NAMES 2
@@ -66,9 +67,12 @@ static int take_one(const struct caller *who, const char *path,
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	struct checkout_claim claim = { .path = path };
 	struct wait w = caller_wait(who);
-	int r = checkouts_take(who->fs->checkouts, &claim, 1, &who->record, &w,
-			       &conflict);
+	int r;
 
+	do
+		r = checkouts_take(who->fs->checkouts, &claim, 1, &who->record,
+				   &w, &conflict);
+	while (r == CHECKOUTS_REFUSED && succession_take(who, &conflict));
 	r = verdict_of(who, path, r, &conflict);
 	if (r == 0)
 		*ret_checkout = claim.checkout;
@@ -157,8 +161,10 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 	int error;
 	_cleanup_free_ char *path =
 		inodes_path_of(&who->fs->inodes, dir, name, &error);
-	int r = path ? grant_path(who, path, NULL, ret_grant) : error;
+	int r = path ? verdict_sure(who, path) : error;
 
+	if (r == 0)
+		r = grant_path(who, path, NULL, ret_grant);
 	if (r < 0)
 		return r;
 	if (is_still_in(who->fs, path, dir, name)) {
@@ -208,14 +214,29 @@ static int file_of_inode(struct camfs *fs, struct inode *inode,
 	return r;
 }
 
+/* Asks the share nothing, which may hang. */
+static int check_sure(const struct caller *who, struct inode *inode)
+{
+	_cleanup_free_ char *path = NULL;
+	int error;
+
+	if (registry_is_sure(who->fs->registry))
+		return 0;
+	path = inodes_path(&who->fs->inodes, inode, &error);
+	return verdict_sure(who, path ? path : "a deleted file");
+}
+
 int gate_open(const struct caller *who, struct inode *inode, int flags,
 	      struct grant *ret_grant)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stale_save_file file;
 	struct stat st;
-	int r = path_of_inode(who->fs, inode, &path, &st);
+	int r = check_sure(who, inode);
 
+	if (r < 0)
+		return r;
+	r = path_of_inode(who->fs, inode, &path, &st);
 	if (r == 0 &&
 	    inodes_tell_gone(&who->fs->inodes, inode, who->process.pid))
 		return -ESTALE;
@@ -378,14 +399,19 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	struct wait w = caller_wait(who);
 	int r;
 
+	r = verdict_sure(who, names[0].path);
+	if (r < 0)
+		return r;
 	/* two folders that had the same name, one after the other */
 	if (n == 2 && !strcmp(names[0].path, names[1].path))
 		return -ESTALE;
 	r = check_all_aliases(who, names, n);
 	if (r < 0 || n_claims == 0)
 		return r;
-	r = checkouts_take(who->fs->checkouts, claims, n_claims, &who->record,
-			   &w, &conflict);
+	do
+		r = checkouts_take(who->fs->checkouts, claims, n_claims,
+				   &who->record, &w, &conflict);
+	while (r == CHECKOUTS_REFUSED && succession_take(who, &conflict));
 	r = verdict_of(who,
 		       r == CHECKOUTS_REFUSED ? conflict.path : names[0].path,
 		       r, &conflict);

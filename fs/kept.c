@@ -14,6 +14,7 @@
 #include "fs/fence.h"
 #include "fs/gate.h"
 #include "fs/links.h"
+#include "fs/succession.h"
 #include "fs/verdict.h"
 #include "fs/log.h"
 
@@ -213,8 +214,10 @@ static bool keep(const struct caller *who, const char *const *paths, size_t n,
 	int r;
 
 	want.message = (char *)message;
-	r = checkouts_keep(who->fs->checkouts, paths, n, &want, &w, &n_new,
-			   &a->conflict);
+	do
+		r = checkouts_keep(who->fs->checkouts, paths, n, &want, &w,
+				   &n_new, &a->conflict);
+	while (r == CHECKOUTS_REFUSED && succession_take(who, &a->conflict));
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_HELD);
 	if (r < 0)
@@ -290,7 +293,8 @@ static bool take_over(const struct caller *who, const char *path,
 	struct wait w = caller_wait(who);
 	struct seizure s = {};
 	int r = checkouts_seize(checkouts, path, &who->record,
-				own ? who->user : NULL, &w, &s, &a->conflict);
+				own ? who->user : NULL, NULL, &w, &s,
+				&a->conflict);
 
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_NOT_YOURS);
@@ -357,9 +361,12 @@ static bool steal_one(const struct caller *who, const char *message, bool own,
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	struct wait w = caller_wait(who);
-	int r = checkouts_take(who->fs->checkouts, claim, 1, &who->record, &w,
-			       &conflict);
+	int r;
 
+	do
+		r = checkouts_take(who->fs->checkouts, claim, 1, &who->record,
+				   &w, &conflict);
+	while (r == CHECKOUTS_REFUSED && succession_take(who, &conflict));
 	if (r < 0)
 		return trouble(who, a, claim->path,
 			       verdict_failed(who->fs, claim->path, r));

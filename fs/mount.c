@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/lease.h"
 #include "fs/camfs.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
@@ -44,6 +45,7 @@ void mount_options_init(struct mount_options *o)
 {
 	*o = (struct mount_options){
 		.lock_timeout = 5000,
+		.host_timeout = LEASE_SILENCE_MS,
 		.cache_seconds = 1,
 		.passthrough = true,
 		.admins = (gid_t)-1,
@@ -92,6 +94,9 @@ static int open_registry(struct camfs *fs)
 		.locks_dir = fs->share.locks_dir,
 		.locks_name = fs->share.locks_name,
 		.host = fs->host,
+		.silence_ms = fs->share.is_network && !fs->options->single_host
+				      ? fs->options->host_timeout
+				      : 0,
 		.on_event = notice_event,
 		.on_event_arg = fs,
 		.was_replaced = notice_was_replaced,

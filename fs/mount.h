@@ -15,6 +15,8 @@ struct mount_options {
 	const char *mountpoint; /* an empty folder, or the share itself */
 	const char *locks;     /* locks.json; NULL: SHARE/.camlock/locks.json */
 	unsigned lock_timeout; /* ms to wait for the file lock */
+	unsigned host_timeout; /* ms after which a silent host is given up */
+	bool single_host;      /* no other host mounts the share */
 	unsigned linger;       /* ms a checkout stays after its last close */
 	struct documents documents; /* which names are checked out */
 	gid_t admins; /* the group that may break checkouts; -1: only root */

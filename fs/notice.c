@@ -82,6 +82,23 @@ void notice_event(void *camfs, const struct registry_event *e)
 		history_append(&fs->history, HISTORY_DAMAGED, e->path, NULL,
 			       NULL);
 		break;
+	case REGISTRY_UNSURE:
+		log_error("cut off from the share (%s): nothing is checked out "
+			  "until it is back, and what is can be taken over by "
+			  "other hosts%s",
+			  e->error ? strerror(-e->error) : "it doesn't answer",
+			  fs->passthrough ? "; what programs write to files "
+					    "they have "
+					    "open goes there all the same: the "
+					    "kernel "
+					    "writes it by itself"
+					  : "; nobody can write to what is "
+					    "open");
+		break;
+	case REGISTRY_SURE:
+		log_warning("the share is back: what was not taken over "
+			    "meanwhile is still checked out here");
+		break;
 	case REGISTRY_STUCK:
 		log_error("cannot write checkins to '%s': %s; they wait, and "
 			  "the paths stay checked out until it can be written",

@@ -244,6 +244,10 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 		ctldir_write(req, data, fi);
 		return;
 	}
+	if (file_check_write(camfs_of(req), file_of(fi)) < 0) {
+		fuse_reply_err(req, EIO);
+		return;
+	}
 	/* After a flush: a dup() of the descriptor had been closed. */
 	file_set_flushed(camfs_of(req), file_of(fi), false);
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
@@ -324,6 +328,10 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 {
 	int r;
 
+	if (file_check_write(camfs_of(req), file_of(fi)) < 0) {
+		fuse_reply_err(req, EIO);
+		return;
+	}
 	CREDS_USER_SCOPE(file_of(fi)->uid);
 	r = fallocate(file_of(fi)->use.fd, mode, offset, length);
 	fuse_reply_err(req, r < 0 ? errno : 0);
@@ -354,6 +362,10 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 
 	if (ctldir_owns(ino) || ctldir_owns(to_ino)) {
 		fuse_reply_err(req, EXDEV); /* then it is read and written */
+		return;
+	}
+	if (file_check_write(camfs_of(req), file_of(to_fi)) < 0) {
+		fuse_reply_err(req, EIO);
 		return;
 	}
 	file_set_flushed(camfs_of(req), file_of(to_fi), false);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fskind.h"
 #include "fs/log.h"
 
 #define LOCKS_NAME "locks.json"
@@ -31,20 +32,6 @@ static int open_folder(int dirfd, const char *path, int flags)
 	return openat(dirfd, path, flags | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The file systems of local disks; what is not known is taken for a network's. */
-static bool is_local(__fsword_t type)
-{
-	static const unsigned long local[] = {
-		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC,
-		TMPFS_MAGIC,	  F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
-	};
-
-	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
-		if ((unsigned long)type == local[i])
-			return true;
-	return false;
-}
-
 static int open_root(struct share *s, const char *path)
 {
 	struct statfs fs;
@@ -57,7 +44,7 @@ static int open_root(struct share *s, const char *path)
 	if (fstat(s->root_fd, &st) < 0 || fstatfs(s->root_fd, &fs) < 0)
 		return fail("cannot read the share", path, "");
 	s->is_stacked = fs.f_type == OVERLAYFS_SUPER_MAGIC;
-	s->is_network = !is_local(fs.f_type);
+	s->is_network = !fskind_is_local(s->root_fd);
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
 	return 0;

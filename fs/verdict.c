@@ -38,6 +38,17 @@ int verdict_held(const struct caller *who, const char *path,
 	return verdict_refuse(who, path, holder, why.data);
 }
 
+/* Nothing goes into the history: that is on the share. */
+int verdict_sure(const struct caller *who, const char *what)
+{
+	if (registry_is_sure(who->fs->registry))
+		return 0;
+	log_error("cannot check out '%s' for %s (%s, pid %s): the share is cut "
+		  "off",
+		  what, who->user, log_or_unknown(who->process.name), who->pid);
+	return -EIO;
+}
+
 static void say_who_holds_lock(struct camfs *fs, const char *path)
 {
 	_cleanup_free_ char *name = NULL;

@@ -17,6 +17,10 @@ int verdict_refuse(const struct caller *who, const char *path,
 int verdict_held(const struct caller *who, const char *path,
 		 const struct registry_conflict *conflict);
 
+/* Whether anything may be checked out: 0; or -EIO, logged, while the mount is
+ * cut off from the share. */
+int verdict_sure(const struct caller *who, const char *what);
+
 /* A checkout could not be recorded. Returns the error. */
 int verdict_failed(struct camfs *fs, const char *path, int error);
 

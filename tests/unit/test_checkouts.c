@@ -351,7 +351,7 @@ static int seize(const char *path, unsigned wait_ms, struct seizure *ret_s)
 	struct record admin = record_of("admin");
 	struct wait w = wait_for_ms(wait_ms);
 
-	return checkouts_seize(checkouts, path, &admin, NULL, &w, ret_s,
+	return checkouts_seize(checkouts, path, &admin, NULL, NULL, &w, ret_s,
 			       &conflict);
 }
 

@@ -9,15 +9,15 @@ static void a_lease_is_live_until_it_is_closed(void)
 	struct lease l;
 	char id[LEASE_ID_SIZE];
 
-	CHECK_NUMBER(lease_open(&l, dir, "cam-07"), 0);
+	CHECK_NUMBER(lease_open(&l, dir, "cam-07", 0), 0);
 	CHECK(!strncmp(l.id, "cam-07-", 7) && exists(l.id));
 	CHECK(lease_id_is_valid(l.id));
 	for (int i = 0; i < 3; i++) /* asking does not take it */
-		CHECK_NUMBER(lease_probe(dir, l.id), LEASE_LIVE);
+		CHECK_NUMBER(lease_probe(dir, l.id, NULL), LEASE_LIVE);
 	strcpy(id, l.id);
 	lease_close(&l);
 	CHECK(!exists(id));
-	CHECK_NUMBER(lease_probe(dir, id), LEASE_STALE);
+	CHECK_NUMBER(lease_probe(dir, id, NULL), LEASE_STALE);
 	lease_close(&l);
 }
 
@@ -30,21 +30,21 @@ static void a_lease_is_stale_when_its_holder_is_killed(void)
 	ssize_t n;
 
 	if (in_child(&c)) {
-		CHECK_NUMBER(lease_open(&l, dir, "h"), 0);
+		CHECK_NUMBER(lease_open(&l, dir, "h", 0), 0);
 		say(1, l.id);
 		pause();
 	}
 	n = read(c.from, id, sizeof(id) - 1);
 	CHECK(n > 1 && id[n - 1] == '\n');
 	id[n - 1] = '\0';
-	CHECK_NUMBER(lease_probe(dir, id), LEASE_LIVE);
+	CHECK_NUMBER(lease_probe(dir, id, NULL), LEASE_LIVE);
 	kill(c.pid, SIGKILL);
 	end_child(&c);
-	CHECK_NUMBER(lease_probe(dir, id), LEASE_STALE);
+	CHECK_NUMBER(lease_probe(dir, id, NULL), LEASE_STALE);
 	CHECK(exists(id)); /* asking does not remove it */
 	lease_remove(dir, id);
 	CHECK(!exists(id));
-	CHECK_NUMBER(lease_probe(dir, id), LEASE_STALE);
+	CHECK_NUMBER(lease_probe(dir, id, NULL), LEASE_STALE);
 }
 
 static void each_lease_is_another(void)
@@ -52,11 +52,11 @@ static void each_lease_is_another(void)
 	int dir = open_folder(".");
 	struct lease a, b;
 
-	CHECK_NUMBER(lease_open(&a, dir, "h"), 0);
-	CHECK_NUMBER(lease_open(&b, dir, "h"), 0);
+	CHECK_NUMBER(lease_open(&a, dir, "h", 0), 0);
+	CHECK_NUMBER(lease_open(&b, dir, "h", 0), 0);
 	CHECK(strcmp(a.id, b.id) != 0);
 	lease_close(&a);
-	CHECK_NUMBER(lease_probe(dir, b.id), LEASE_LIVE);
+	CHECK_NUMBER(lease_probe(dir, b.id, NULL), LEASE_LIVE);
 	lease_close(&b);
 }
 
@@ -70,13 +70,13 @@ static void any_host_name_makes_a_file_name(void)
 	struct lease l;
 
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
-		CHECK_NUMBER(lease_open(&l, dir, hosts[i]), 0);
+		CHECK_NUMBER(lease_open(&l, dir, hosts[i], 0), 0);
 		CHECK(lease_id_is_valid(l.id) && exists(l.id));
 		lease_close(&l);
 	}
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
-	CHECK_NUMBER(lease_open(&l, dir, longest), 0);
+	CHECK_NUMBER(lease_open(&l, dir, longest, 0), 0);
 	CHECK(lease_id_is_valid(l.id) && strlen(l.id) == 64 + 17);
 	lease_close(&l);
 }
@@ -94,7 +94,7 @@ static void an_id_from_a_file_leads_to_no_other_folder(void)
 	dir = open_folder("leases");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		CHECK(!lease_id_is_valid(bad[i]));
-		CHECK_NUMBER(lease_probe(dir, bad[i]), -EINVAL);
+		CHECK_NUMBER(lease_probe(dir, bad[i], NULL), -EINVAL);
 		lease_remove(dir, bad[i]);
 	}
 	CHECK(exists("x"));
@@ -110,8 +110,8 @@ static void when_there_is_no_telling_it_is_not_stale(void)
 	int dir = open_folder(".");
 
 	CHECK(symlink("elsewhere", "link") == 0);
-	CHECK(lease_probe(dir, "link") < 0);
-	CHECK(lease_probe(-1, "lease") < 0);
+	CHECK(lease_probe(dir, "link", NULL) < 0);
+	CHECK(lease_probe(-1, "lease", NULL) < 0);
 }
 
 static void anybody_may_ask(void)
@@ -122,11 +122,11 @@ static void anybody_may_ask(void)
 
 	if (geteuid() != 0)
 		skip("only root can become somebody else");
-	CHECK_NUMBER(lease_open(&l, dir, "h"), 0);
+	CHECK_NUMBER(lease_open(&l, dir, "h", 0), 0);
 	pid = fork();
 	if (pid == 0) {
 		CHECK(setuid(65534) == 0);
-		CHECK_NUMBER(lease_probe(dir, l.id), LEASE_LIVE);
+		CHECK_NUMBER(lease_probe(dir, l.id, NULL), LEASE_LIVE);
 		_exit(0);
 	}
 	CHECK_NUMBER(exit_status(pid), 0);
@@ -137,7 +137,7 @@ static void a_lease_that_can_not_be_made_is_an_error(void)
 {
 	struct lease l = { .fd = 4711 };
 
-	CHECK_NUMBER(lease_open(&l, -1, "h"), -EBADF);
+	CHECK_NUMBER(lease_open(&l, -1, "h", 0), -EBADF);
 	CHECK_NUMBER(l.fd, 4711);
 }
 
