@@ -223,24 +223,34 @@ void file_release(fuse_req_t req, struct open_file *file)
 	file_close(camfs_of(req), file);
 }
 
-static void free_files(void *arg, struct inode *inode)
+struct open_files {
+	struct inode_use *uses;
+};
+
+static void take_all(void *arg, struct inode *inode)
 {
-	struct camfs *fs = arg;
+	struct open_files *all = arg;
 
 	while (inode->uses) {
-		struct open_file *file = file_of_use(inode->uses);
+		struct inode_use *use = inode->uses;
 
-		inode->uses = file->use.next;
-		close(file->use.fd);
-		seen_end(fs->seen, file->grant.write, NULL, false);
-		free(file->grant.folder);
-		free(file);
+		inode->uses = use->next;
+		use->next = all->uses;
+		all->uses = use;
 	}
 }
 
-void file_free_all(struct camfs *fs)
+void file_close_all(struct camfs *fs)
 {
-	inodes_for_each(&fs->inodes, free_files, fs);
+	struct open_files all = {};
+
+	inodes_for_each(&fs->inodes, take_all, &all);
+	while (all.uses) {
+		struct open_file *file = file_of_use(all.uses);
+
+		all.uses = file->use.next;
+		file_close(fs, file);
+	}
 }
 
 /* ---- while it is open ---- */

@@ -65,8 +65,10 @@ void file_close(struct camfs *fs, struct open_file *file);
 /* The end of a closed one: gives back what it has. */
 void file_free(struct camfs *fs, struct open_file *file, bool written);
 
-/* The session is over, and the kernel will release no handle any more. */
-void file_free_all(struct camfs *fs);
+/* The same for all that are left when the session is over. The kernel tells of
+ * no close any more, not even of the last ones before the end: when nothing is
+ * open any more it forgets what it has not told yet. */
+void file_close_all(struct camfs *fs);
 
 /* Whether an open file's size or time is not what it was. */
 bool file_has_changed(int fd, const struct stat *start);

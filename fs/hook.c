@@ -157,6 +157,12 @@ static bool is_late(struct hook *h)
 	return h->closing && clock_now() >= h->closing;
 }
 
+static void drop(struct hook *h)
+{
+	LOCK_SCOPE(&h->mutex);
+	h->n_dropped++;
+}
+
 static void *work(void *arg)
 {
 	struct hook *h = arg;
@@ -164,7 +170,9 @@ static void *work(void *arg)
 	struct event *e;
 
 	while ((e = next_event(h))) {
-		if (!is_late(h))
+		if (is_late(h))
+			drop(h);
+		else
 			run(&job, e);
 		free(e);
 		tell_dropped(h);

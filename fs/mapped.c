@@ -310,6 +310,17 @@ int mapped_open(struct mapped **ret_mapped, struct camfs *fs)
 	return 0;
 }
 
+/* Nobody waits for these mappings any more. */
+static void finish_all(struct watcher *w)
+{
+	while (w->list) {
+		struct mapping *map = w->list;
+
+		w->list = map->next;
+		finish(w->mapped, map);
+	}
+}
+
 /* Once it is closing, no watcher is added. */
 void mapped_stop(struct mapped *m)
 {
@@ -321,26 +332,10 @@ void mapped_stop(struct mapped *m)
 	for (struct watcher *w = m->watchers; w; w = w->next)
 		pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&m->mutex);
-	for (struct watcher *w = m->watchers; w && !stopped; w = w->next)
+	for (struct watcher *w = m->watchers; w && !stopped; w = w->next) {
 		pthread_join(w->thread, NULL);
-}
-
-static void free_watcher(struct watcher *w)
-{
-	while (w->list) {
-		struct mapping *map = w->list;
-
-		w->list = map->next;
-		if (map->fd >= 0)
-			close(map->fd);
-		seen_end(w->mapped->fs->seen, map->file->grant.write, NULL,
-			 false);
-		free(map->file->grant.folder);
-		free(map->file);
-		free(map);
+		finish_all(w);
 	}
-	pthread_cond_destroy(&w->changed);
-	free(w);
 }
 
 void mapped_free(struct mapped *m)
@@ -352,7 +347,8 @@ void mapped_free(struct mapped *m)
 		struct watcher *w = m->watchers;
 
 		m->watchers = w->next;
-		free_watcher(w);
+		pthread_cond_destroy(&w->changed);
+		free(w);
 	}
 	pthread_mutex_destroy(&m->mutex);
 	free(m);

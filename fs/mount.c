@@ -209,7 +209,6 @@ static void camfs_close(struct camfs *fs)
 	watcher_free(fs->watcher);
 	samba_free(fs->samba);
 	users_free(fs->users);
-	file_free_all(fs);
 	seen_free(fs->seen);
 	families_free(fs->families);
 	inodes_release(&fs->inodes);
@@ -376,6 +375,7 @@ static int mount_and_serve(struct camfs *fs)
 		r = serve(fs);
 		end_stopper(&stopper);
 	}
+	file_close_all(fs);
 	mapped_stop(fs->mapped);
 	watcher_stop(fs->watcher);
 	if (is_mounted(&stopper))
