@@ -39,6 +39,7 @@ extern const struct command cmd_wait;
 extern const struct command cmd_break;
 extern const struct command cmd_recovered;
 extern const struct command cmd_doctor;
+extern const struct command cmd_metrics;
 
 /* A line on standard error, behind "camlock: ". Control characters in it are
  * escaped, so that a name in it can't forge another line. */

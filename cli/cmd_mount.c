@@ -44,6 +44,9 @@ static const char help[] =
 	"Samba)\n"
 	"  --on-event COMMAND      is run for each event, with its JSON as "
 	"input\n"
+	"  --metrics FILE          how the mount is doing, for node_exporter's "
+	"textfile\n"
+	"                          collector; see 'camlock metrics'\n"
 	"  --stale-save=WHAT       a program saves what another has changed "
 	"since it read\n"
 	"                          it: refuse (the default), warn, or allow\n"
@@ -73,6 +76,7 @@ static const struct option long_options[] = {
 	{ "admin-group", required_argument, NULL, BY_NAME },
 	{ "busy-errno", required_argument, NULL, BY_NAME },
 	{ "on-event", required_argument, NULL, BY_NAME },
+	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "foreground", no_argument, NULL, 'f' },

@@ -49,6 +49,7 @@ void mount_args_release(struct mount_args *a)
 	free(a->share);
 	free(a->mountpoint);
 	free(a->locks);
+	free(a->metrics);
 	free(a->on_event);
 	documents_release(&a->options.documents);
 	buffer_release(&a->flags);
@@ -184,6 +185,13 @@ static int set_on_event(struct mount_args *a, const char *value)
 	return a->on_event ? DONE : out_of_memory();
 }
 
+static int set_metrics(struct mount_args *a, const char *value)
+{
+	free(a->metrics);
+	a->metrics = strdup(value);
+	return a->metrics ? DONE : out_of_memory();
+}
+
 static int set_stale_save(struct mount_args *a, const char *value)
 {
 	static const char *const words[] = { "refuse", "warn", "allow" };
@@ -221,6 +229,7 @@ static const struct mount_option {
 	{ "admin-group", true, set_admin_group },
 	{ "busy-errno", true, set_busy_errno },
 	{ "on-event", true, set_on_event },
+	{ "metrics", true, set_metrics },
 	{ "stale-save", true, set_stale_save },
 	{ "no-passthrough", false, set_no_passthrough },
 };
@@ -330,17 +339,20 @@ static int resolve(const char *what, const char *path, char **ret_path)
 
 int mount_args_resolve(struct mount_args *a)
 {
-	_cleanup_free_ char *locks = a->locks;
+	_cleanup_free_ char *locks = a->locks, *metrics = a->metrics;
 	int status = resolve("share", a->options.share, &a->share);
 
-	a->locks = NULL;
+	a->locks = a->metrics = NULL;
 	if (status == DONE)
 		status = resolve("mountpoint", a->options.mountpoint,
 				 &a->mountpoint);
 	if (status == DONE && locks)
 		status = resolve("file of --locks", locks, &a->locks);
+	if (status == DONE && metrics)
+		status = resolve("file of --metrics", metrics, &a->metrics);
 	a->options.share = a->share;
 	a->options.mountpoint = a->mountpoint;
 	a->options.locks = a->locks;
+	a->options.metrics = a->metrics;
 	return status;
 }

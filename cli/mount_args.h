@@ -23,6 +23,7 @@ struct mount_args {
 	char *share;
 	char *mountpoint;
 	char *locks;
+	char *metrics;
 	char *on_event;
 	struct buffer flags;
 };

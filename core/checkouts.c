@@ -173,8 +173,13 @@ static void unuse(struct checkouts *c, struct checkout_claim *claims, size_t n)
 static void settle_made(struct checkouts *c, struct checkout_claim *claims,
 			size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		claims[i].checkout->busy = false;
+	for (size_t i = 0; i < n; i++) {
+		struct checkout *co = claims[i].checkout;
+
+		if (co->busy && !co->tree)
+			measures_took(registry_measures(c->registry));
+		co->busy = false;
+	}
 	pthread_cond_broadcast(&c->changed);
 }
 

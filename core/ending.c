@@ -79,6 +79,8 @@ void ending_now(struct checkouts *c, struct checkout *co)
 	co->busy = true;
 	ending_set(c, co, 0);
 	taken_remember(c, co);
+	if (!co->tree && !co->brief) /* an admin took it over */
+		measures_held(registry_measures(c->registry), co->since);
 	pthread_mutex_unlock(&c->mutex);
 	registry_checkin(c->registry, &path, 1);
 	pthread_mutex_lock(&c->mutex);

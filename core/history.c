@@ -135,6 +135,8 @@ int history_append(struct history *h, const char *event, const char *path,
 	_cleanup_buffer_ struct buffer line = {};
 	int r = format(&line, event, path, who, holder);
 
+	if (h->on_event)
+		h->on_event(h->on_event_arg, event, holder);
 	if (r < 0)
 		return r;
 	if (h->on_line)

@@ -45,6 +45,10 @@ struct history {
 	 * held, and it must not keep the caller waiting. May be NULL. */
 	void (*on_line)(void *arg, const char *line, size_t len);
 	void *on_line_arg;
+	/* The same, told of what it is about; `holder` may be NULL. */
+	void (*on_event)(void *arg, const char *event,
+			 const struct record *holder);
+	void *on_event_arg;
 	pthread_mutex_t mutex;
 	int fd;		    /* under mutex; -1: to be opened */
 	unsigned unchecked; /* under mutex: lines since it was looked at */

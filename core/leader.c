@@ -81,10 +81,13 @@ static int lead(struct registry *r, const struct wait *w)
 {
 	struct event_note *events;
 	struct request *batch;
+	uint64_t began;
 	int err;
 
 	pthread_mutex_unlock(&r->mutex);
+	began = clock_now();
 	err = engine_begin(r->engine, w);
+	measures_waited(r->options.measures, began);
 	pthread_mutex_lock(&r->mutex);
 	if (err < 0)
 		return err;

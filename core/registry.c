@@ -182,6 +182,11 @@ const char *registry_lease(const struct registry *r)
 	return r->engine->lease;
 }
 
+struct measures *registry_measures(const struct registry *r)
+{
+	return r->options.measures;
+}
+
 /* ---- opening and closing ---- */
 
 /* The lease is taken, and those before us reaped, before anybody else decides

@@ -32,6 +32,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/measures.h"
 #include "core/record.h"
 #include "core/wait.h"
 
@@ -76,6 +77,7 @@ struct registry_options {
 	unsigned silence_ms;
 	void (*on_event)(void *arg, const struct registry_event *event);
 	void *on_event_arg;
+	struct measures *measures; /* borrowed; NULL: nothing is counted */
 	/* Whether another file is at a path of ours than the one that is open:
 	 * then its record is not put back. Asked under the file lock, with no
 	 * mutex held; NULL: it never is. */
@@ -97,6 +99,9 @@ bool registry_is_sure(const struct registry *r);
 
 /* The lease our open records carry; "" for an observer. */
 const char *registry_lease(const struct registry *r);
+
+/* What it was told to count by. */
+struct measures *registry_measures(const struct registry *r);
 
 /* What is wanted of a path. */
 struct registry_claim {

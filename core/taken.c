@@ -67,6 +67,7 @@ struct checkout *taken_add(struct checkouts *c,
 	co->tree = claim->tree;
 	c->n_trees += co->tree;
 	co->busy = true;
+	co->since = clock_now();
 	co->uses = 1;
 	taken_add_file(c, co);
 	return co;

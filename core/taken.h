@@ -30,6 +30,7 @@ struct checkout {
 	size_t uses;
 	size_t flushed;	   /* of them */
 	size_t operations; /* of them: on the name, under way */
+	uint64_t since;	   /* when it was taken, by clock_now() */
 	uint64_t until;	   /* without uses: stays till then; 0: no time */
 	pid_t scratch;	   /* without uses: stays while this process has one */
 };

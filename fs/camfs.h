@@ -25,6 +25,7 @@
 struct ctldir;
 struct hook;
 struct mapped;
+struct metrics;
 struct page;
 struct samba;
 struct watcher;
@@ -41,6 +42,7 @@ struct camfs {
 	struct families *families;
 	struct seen *seen; /* NULL: stale saves are allowed */
 	struct history history;
+	struct metrics *metrics;
 	struct hook *hook; /* NULL: no command wants to know */
 	struct ctldir *ctldir;
 	struct page *page;

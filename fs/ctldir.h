@@ -20,6 +20,7 @@
  *	control		what the command line asks for (fs/control.h)
  *	changes		for poll(2): the records, or the history, changed
  *	recovered/	what was set aside (core/recovered.h)
+ *	metrics		for Prometheus (fs/metrics.h)
  *	page.html	for a browser; also `.locks.html` in the mount's root
  *
  * No document can have those names: `.camlock` is hidden from the mount.

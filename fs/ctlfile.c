@@ -13,6 +13,7 @@
 #include "fs/control.h"
 #include "fs/ctlview.h"
 #include "fs/kept.h"
+#include "fs/metrics.h"
 #include "fs/page.h"
 #include "fs/watch.h"
 
@@ -214,6 +215,8 @@ static int fill(fuse_req_t req, struct ctlfile *f, const char *path, int flags)
 		return -EACCES;
 	if (!strcmp(path, CTLVIEW_RECORDS))
 		return ctlview_read(fs, path, &f->text);
+	if (!strcmp(path, CTLVIEW_METRICS))
+		return metrics_read(fs->metrics, &f->text);
 	if (!strcmp(path, CTLVIEW_PAGE))
 		return page_read(fs->page, &f->text);
 	if (strcmp(path, CTLVIEW_CHANGES) != 0)

@@ -196,7 +196,8 @@ static int stat_special(struct camfs *fs, const struct snapshot *s,
 		return stat_page(fs, st);
 	} else if (!strcmp(path, CTLVIEW_CONTROL)) {
 		st->st_mode = S_IFREG | 0666;
-	} else if (strcmp(path, CTLVIEW_CHANGES) != 0) {
+	} else if (strcmp(path, CTLVIEW_CHANGES) != 0 &&
+		   strcmp(path, CTLVIEW_METRICS) != 0) {
 		return stat_real(fs, path, st);
 	}
 	return 0;

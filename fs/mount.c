@@ -23,6 +23,7 @@
 #include "fs/hook.h"
 #include "fs/log.h"
 #include "fs/mapped.h"
+#include "fs/metrics.h"
 #include "fs/mountpoint.h"
 #include "fs/notice.h"
 #include "fs/page.h"
@@ -100,6 +101,7 @@ static int open_registry(struct camfs *fs)
 		.on_event = notice_event,
 		.on_event_arg = fs,
 		.was_replaced = notice_was_replaced,
+		.measures = metrics_measures(fs->metrics),
 	};
 	struct wait w = wait_for_ms(fs->options->lock_timeout);
 	int r;
@@ -171,6 +173,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	history_init(&fs->history, fs->share.state_fd);
 	r = open_hook(fs);
 	if (r == 0)
+		r = metrics_open(&fs->metrics, fs);
+	if (r == 0)
 		r = inodes_init(&fs->inodes, &fs->share);
 	if (r == 0)
 		r = users_open(&fs->users);
@@ -193,6 +197,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0)
 		r = watcher_open(&fs->watcher, fs);
 	if (r == 0)
+		r = metrics_start(fs->metrics);
+	if (r == 0)
 		warn_of_shadowed(fs);
 	return r;
 }
@@ -201,6 +207,7 @@ static void camfs_close(struct camfs *fs)
 {
 	if (!fs->options)
 		return; /* never opened */
+	metrics_stop(fs->metrics);
 	mapped_free(fs->mapped);
 	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
@@ -214,6 +221,7 @@ static void camfs_close(struct camfs *fs)
 	inodes_release(&fs->inodes);
 	quota_release(&fs->quota);
 	hook_free(fs->hook);
+	metrics_free(fs->metrics);
 	history_release(&fs->history);
 	share_close(&fs->share);
 }

@@ -24,6 +24,7 @@ struct mount_options {
 	int busy_errno; /* the answer when a file is in use; 0: as fits the
 			   caller */
 	const char *on_event; /* a command to run for each event; NULL: none */
+	const char *metrics;  /* a file to write them to; NULL: none */
 	enum {
 		STALE_SAVES_REFUSED,
 		STALE_SAVES_WARNED, /* told, and let through */

@@ -8,6 +8,7 @@
 #include "core/cleanup.h"
 #include "core/lockholder.h"
 #include "fs/log.h"
+#include "fs/metrics.h"
 
 /* The only place where a conflict becomes an error number. */
 int verdict_refuse(const struct caller *who, const char *path,
@@ -66,6 +67,7 @@ static void say_who_holds_lock(struct camfs *fs, const char *path)
 
 int verdict_failed(struct camfs *fs, const char *path, int error)
 {
+	metrics_failed(fs->metrics, error);
 	if (error == -ETIMEDOUT)
 		say_who_holds_lock(fs, path);
 	else if (error != -EINTR)
