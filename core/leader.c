@@ -125,8 +125,17 @@ static void wake_keeper(struct registry *r)
 		pthread_cond_signal(&r->wanted);
 }
 
-/* Leads until nothing is queued, or for some rounds. Whatever is left after
- * that is for those who wait, or else for the keeper. */
+static bool somebody_waits(const struct registry *r)
+{
+	const struct request *q = r->queue;
+
+	while (q && q->on_heap)
+		q = q->next;
+	return q;
+}
+
+/* Leads until nobody waits, or for some rounds. Whatever is left after that is
+ * for those who wait, or else for the keeper. */
 static int lead_all(struct registry *r, const struct wait *w)
 {
 	int err, rounds = 0;
@@ -134,7 +143,7 @@ static int lead_all(struct registry *r, const struct wait *w)
 	r->busy = true;
 	do
 		err = lead(r, w);
-	while (err == 0 && r->queue && ++rounds < LEADER_ROUNDS);
+	while (err == 0 && somebody_waits(r) && ++rounds < LEADER_ROUNDS);
 	r->busy = false;
 	pthread_cond_broadcast(&r->changed);
 	wake_keeper(r);

@@ -199,6 +199,7 @@ static int join(struct registry *r)
 	if (err < 0)
 		return err;
 	requests_run(r, &q);
+	r->changed_by_others = false; /* by nobody who is about, as yet */
 	if (q.result == 0)
 		r->engine->type->tidy(r->engine);
 	return q.result;
