@@ -171,14 +171,20 @@ int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups)
 	return parse_groups(groups + strlen("\nGroups:"), ret_groups);
 }
 
+void process_of(pid_t pid, struct process *ret_process)
+{
+	ret_process->pid = pid;
+	read_proc(pid, "comm", ret_process->name, sizeof(ret_process->name));
+	ret_process->name[strcspn(ret_process->name, "\n")] = '\0';
+}
+
 int process_of_thread(pid_t tid, struct process *ret_process)
 {
 	pid_t pid = process_id(tid);
 
-	*ret_process = (struct process){ .pid = pid > 0 ? pid : tid };
+	*ret_process = (struct process){ .pid = tid };
 	if (pid <= 0)
 		return -ESRCH;
-	read_proc(pid, "comm", ret_process->name, sizeof(ret_process->name));
-	ret_process->name[strcspn(ret_process->name, "\n")] = '\0';
+	process_of(pid, ret_process);
 	return 0;
 }

@@ -23,6 +23,9 @@ struct process {
  * gone or outside our pid namespace (FUSE then says 0). */
 int process_of_thread(pid_t tid, struct process *ret_process);
 
+/* The same for a process whose id is known. */
+void process_of(pid_t pid, struct process *ret_process);
+
 /* The supplementary groups of a thread that acts as this user (its fsuid), on
  * the heap. Returns how many; or -ESRCH if it is gone, or is another's by now:
  * ids are used again. */

@@ -28,9 +28,12 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 	c->req = req;
 	c->fs = fs;
 	c->uid = ctx->uid;
-	process_of_thread(ctx->pid, &c->process);
 	if (fs->seen)
 		families_find(fs->families, ctx->pid, ctx->uid, &c->family);
+	if (fs->seen && c->family.n) /* the process is in it */
+		process_of(c->family.line[0].pid, &c->process);
+	else
+		process_of_thread(ctx->pid, &c->process);
 	app = c->process.name;
 	snprintf(c->pid, sizeof(c->pid), "%d", (int)c->process.pid);
 	snprintf(c->message, sizeof(c->message), "%s by %s", verb,

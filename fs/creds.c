@@ -24,6 +24,7 @@ static struct __user_cap_data_struct few_caps[CAPS_WORDS];
 static __thread bool thread_ready;
 static __thread bool acting; /* as somebody: to be undone */
 static __thread bool with_groups;
+static __thread bool with_umask;
 
 static void set_caps(const struct __user_cap_data_struct *caps)
 {
@@ -119,7 +120,9 @@ void creds_enter(fuse_req_t req)
 	if (!is_root)
 		return;
 	creds_prepare_thread();
-	umask(ctx->umask);
+	with_umask = ctx->umask;
+	if (with_umask)
+		umask(ctx->umask);
 	if (ctx->uid == 0) {
 		set_caps(all_caps);
 		if (ctx->gid != 0) {
@@ -135,7 +138,6 @@ void creds_enter(fuse_req_t req)
 
 void creds_enter_user(uid_t uid)
 {
-	creds_prepare_thread(); /* creds_leave() sets the umask */
 	if (!is_root || uid == 0)
 		return;
 	syscall(SYS_setfsuid, uid);
@@ -144,7 +146,6 @@ void creds_enter_user(uid_t uid)
 
 void creds_enter_groups(uid_t uid, gid_t gid, int n, const gid_t *groups)
 {
-	creds_prepare_thread(); /* creds_leave() sets the umask */
 	if (!is_root || uid == 0)
 		return;
 	become(uid, gid, n, groups);
@@ -156,7 +157,8 @@ void creds_leave(void)
 {
 	if (!is_root)
 		return;
-	umask(0);
+	if (with_umask)
+		umask(0);
 	if (acting) {
 		syscall(SYS_setfsuid, 0);
 		syscall(SYS_setfsgid, 0);
@@ -165,5 +167,5 @@ void creds_leave(void)
 	}
 	/* returning to user 0 gave CAP_FSETID back as well */
 	set_caps(few_caps);
-	acting = with_groups = false;
+	acting = with_groups = with_umask = false;
 }

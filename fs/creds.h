@@ -42,7 +42,8 @@ void creds_leave(void);
  * blocks it takes is judged then, and his groups don't matter. */
 void creds_enter_user(uid_t uid);
 
-/* As somebody who is not there, to find out what he may. */
+/* As somebody who is not there, to find out what he may; or as the caller,
+ * where he is the file's owner, so that his groups don't matter. */
 void creds_enter_groups(uid_t uid, gid_t gid, int n, const gid_t *groups);
 
 /* As the above, for a scope. */

@@ -39,12 +39,13 @@ static void link_file(fuse_req_t req, struct open_file *file,
 	struct camfs *fs = camfs_of(req);
 	struct inode *inode = file->inode;
 	pthread_mutex_t *stripe = inode_stripe(&fs->inodes, inode);
-	_cleanup_close_ int reader = -1;
+	_cleanup_close_ int opened = -1;
+	int reader = file_flags_write(file->flags) ? -1 : file->use.fd;
 
 	pthread_mutex_lock(stripe);
-	if (backing_is_needed(fs, file)) {
+	if (reader < 0 && backing_is_needed(fs, file)) {
 		pthread_mutex_unlock(stripe);
-		reader = backing_open_reader(file);
+		reader = opened = backing_open_reader(file);
 		pthread_mutex_lock(stripe);
 	}
 	backing_choose(req, file, reader, fi);

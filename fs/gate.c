@@ -306,6 +306,7 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	if (!n.path)
 		return error;
 	n.inodes = &fs->inodes;
+	n.history = &fs->history;
 	n.inode = inodes_named(n.inodes, dir, name, &n.st);
 	*ret_name = n;
 	return 0;
@@ -313,6 +314,10 @@ int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 
 void gate_name_release(struct gate_name *n)
 {
+	if (n->saved.user)
+		history_append(n->history, HISTORY_SAVED, n->path, &n->saved,
+			       NULL);
+	record_release(&n->saved);
 	free(n->path);
 	if (n->inode)
 		inodes_forget(n->inodes, n->inode->id, 1);
@@ -446,8 +451,9 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 	else if (result == 0)
 		checkouts_name_gone(checkouts, n->checkout);
 	checkouts_operation_done(checkouts, n->checkout);
-	give_back(who->fs, n->checkout, false, result == 0 && written,
-		  who->process.pid);
+	checkouts_give_back(checkouts, n->checkout, false,
+			    result == 0 && written, who->process.pid,
+			    &n->saved);
 	n->checkout = NULL;
 }
 

@@ -68,8 +68,12 @@ struct gate_name {
 	bool document;
 	struct checkout *checkout; /* while it is taken */
 	struct seen_write *write;  /* so long */
+	struct history *history;
+	struct record saved; /* a checkout that ended with it; else no user */
 };
 
+/* What was saved goes into the history with the release: the caller need not
+ * wait for that. */
 int gate_name(struct camfs *fs, struct inode *dir, int dirfd, const char *name,
 	      struct gate_name *ret_name);
 void gate_name_release(struct gate_name *n);

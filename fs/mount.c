@@ -33,7 +33,8 @@
 /* Each open that waits for the file lock, or for another's checkin, keeps a
  * thread; reads must go on meanwhile. */
 #define MAX_THREADS 2000
-#define IDLE_THREADS 4
+/* Making a thread for a request and ending it costs ten times a request. */
+#define IDLE_THREADS 10
 /* What one user may take of these, and of our descriptors. */
 #define USER_REQUESTS 300
 #define USER_HANDLES(descriptors) ((descriptors) / 4)

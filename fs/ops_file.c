@@ -27,13 +27,26 @@ static int backing_flags(int flags)
 	       O_CLOEXEC;
 }
 
-static int open_as_caller(fuse_req_t req, const char *path, int flags)
+static int open_now(const char *path, int flags)
 {
-	int r;
+	int r = open(path, backing_flags(flags));
 
-	CREDS_SCOPE(req);
-	r = open(path, backing_flags(flags));
 	return r < 0 ? -errno : r;
+}
+
+/* To ask for the caller's groups takes longer than all the rest. An owner's
+ * don't matter, unless emptying the file is to clear its set-group-ID bit. */
+static int open_as_caller(fuse_req_t req, const char *path,
+			  const struct stat *st, int flags)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	if (ctx->uid && ctx->uid == st->st_uid && !(st->st_mode & S_ISGID)) {
+		CREDS_USER_GROUPS_SCOPE(ctx->uid, ctx->gid, 0, NULL);
+		return open_now(path, flags);
+	}
+	CREDS_SCOPE(req);
+	return open_now(path, flags);
 }
 
 /* A program may be executed by who may not read it: the kernel reads it for
@@ -60,11 +73,9 @@ static int reopen(fuse_req_t req, int fd, int flags)
 	if (!S_ISREG(st.st_mode))
 		return -ESTALE;
 	share_proc_path(fd, path);
-	r = open_as_caller(req, path, flags);
-	if (r == -EACCES && may_execute(req, fd, flags)) {
-		r = open(path, backing_flags(flags));
-		r = r < 0 ? -errno : r;
-	}
+	r = open_as_caller(req, path, &st, flags);
+	if (r == -EACCES && may_execute(req, fd, flags))
+		r = open_now(path, flags);
 	return r;
 }
 

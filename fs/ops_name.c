@@ -370,15 +370,21 @@ static void follow_both(const struct caller *who, const struct gate_name *a,
 	follow(who, b, a);
 }
 
-/* What follows from a rename that was done. Moving a file onto another name of
- * the same file does nothing, and is not one. */
+/* Moving a file onto another name of the same file does nothing. */
+static bool is_same_file(const struct gate_name *from,
+			 const struct gate_name *to)
+{
+	return to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
+	       from->st.st_dev == to->st.st_dev;
+}
+
+/* What follows from a rename that was done. */
 static void renamed(const struct caller *who, const struct gate_name *from,
 		    const struct gate_name *to, bool exchange)
 {
 	struct camfs *fs = who->fs;
 
-	if (to->st.st_nlink && from->st.st_ino == to->st.st_ino &&
-	    from->st.st_dev == to->st.st_dev)
+	if (is_same_file(from, to))
 		return;
 	/* First of all: an open that is under way looks at it last of all. */
 	inodes_moved(&fs->inodes, from->dir, from->name, to->dir, to->name,
@@ -389,7 +395,12 @@ static void renamed(const struct caller *who, const struct gate_name *from,
 		follow(who, from, to);
 		forget_name(fs, to);
 	}
-	if (from->document && to->document)
+}
+
+static void note_renamed(const struct caller *who, const struct gate_name *from,
+			 const struct gate_name *to)
+{
+	if (from->document && to->document && !is_same_file(from, to))
 		gate_note(who, HISTORY_RENAMED, from->path);
 }
 
@@ -434,9 +445,11 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		renamed(&who, &n[0], &n[1], exchange);
 	gate_leave(&who, &n[0], r, exchange, exchange);
 	gate_leave(&who, &n[1], r, true, true);
+	fuse_reply_err(req, -r);
+	if (r == 0)
+		note_renamed(&who, &n[0], &n[1]);
 	gate_name_release(&n[0]);
 	gate_name_release(&n[1]);
-	fuse_reply_err(req, -r);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
