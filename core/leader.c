@@ -289,6 +289,15 @@ void leader_checkin(struct registry *r, const char *const *paths, size_t n)
 		lead_all(r, &w);
 }
 
+void leader_write_checkins(struct registry *r)
+{
+	struct wait w = wait_for_ms(0);
+
+	LOCK_SCOPE(&r->mutex);
+	if (r->queue && !r->busy)
+		lead_all(r, &w);
+}
+
 /* ---- beginning and end ---- */
 
 int leader_start(struct registry *r)

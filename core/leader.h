@@ -25,4 +25,7 @@ int leader_submit(struct registry *r, struct request *q, const struct wait *w);
 /* As registry_checkin(). */
 void leader_checkin(struct registry *r, const char *const *paths, size_t n);
 
+/* Writes what was checked in, if the file lock can be had at once. */
+void leader_write_checkins(struct registry *r);
+
 #endif

@@ -168,6 +168,7 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n)
 
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot)
 {
+	leader_write_checkins(r); /* nobody is to see what is given back */
 	return snapshot_cache_get(&r->snapshots, r->engine, ret_snapshot);
 }
 

@@ -192,8 +192,9 @@ int registry_move(struct registry *r, const char *from, const char *to,
 int registry_break(struct registry *r, const char *path, const struct wait *w,
 		   struct record *ret_broken);
 
-/* All records at one moment, sorted by path. Does not wait for the file lock;
- * cheap while nothing has changed. The caller releases it. */
+/* All records at one moment, sorted by path, without what was checked in,
+ * unless the file lock is another's just now: it is not waited for. Cheap while
+ * nothing has changed. The caller releases it. */
 int registry_snapshot(struct registry *r, struct snapshot **ret_snapshot);
 void snapshot_release(struct snapshot *s);
 
