@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "fs/log.h"
 
 #define LOCKS_NAME "locks.json"
+#define STATE_NAME_UPPER ".CAMLOCK"
 #define HANDLE_SIZE 128 /* MAX_HANDLE_SZ of <fcntl.h> */
 
 static int fail(const char *what, const char *path, const char *advice)
@@ -65,6 +67,9 @@ static int open_state(struct share *s, const char *path)
 			    "; it must be a folder of its own, no link");
 	s->state_dev = st.st_dev;
 	s->state_ino = st.st_ino;
+	s->folds_case = fstatat(s->root_fd, STATE_NAME_UPPER, &st,
+				AT_SYMLINK_NOFOLLOW) == 0 &&
+			share_is_state(s, st.st_dev, st.st_ino);
 	return 0;
 }
 
@@ -158,7 +163,8 @@ bool share_is_hidden(const struct share *s, dev_t dir_dev, ino_t dir_ino,
 		return false;
 	/* locks.json, .lock, .spare-*, .damaged-* */
 	len = strlen(s->locks_name);
-	return !strncmp(name, s->locks_name, len) &&
+	return !(s->folds_case ? strncasecmp : strncmp)(name, s->locks_name,
+							len) &&
 	       (name[len] == '\0' || name[len] == '.');
 }
 

@@ -26,6 +26,7 @@ struct share {
 	ino_t state_ino; /* on the same file system, or a mount in it */
 	dev_t state_dev;
 	bool is_network; /* others may write to it, errors come late */
+	bool folds_case; /* upper and lower case are the same there */
 	bool is_stacked; /* the share's file system is on another one */
 	int handles_fd;	 /* the root, for open_by_handle_at(2), which takes
 			    no O_PATH; -1: files can't be reopened by handle */
