@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "fs/file.h"
 #include "fs/links.h"
+#include "fs/lost.h"
 #include "fs/succession.h"
 #include "fs/verdict.h"
 
@@ -179,6 +180,26 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 	return -ESTALE;
 }
 
+/* The name it was known by leads elsewhere. Returns 1 if it has another by now;
+ * 0 if it has none; or -ESTALE. */
+static int find_name(struct camfs *fs, struct inode *inode, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = inodes_open(&fs->inodes, inode);
+	uint64_t name;
+	int r;
+
+	if (fd < 0 || fstat(fd, ret_st) < 0)
+		return -ESTALE;
+	if (!ret_st->st_nlink)
+		return 0;
+	if (inodes_name_hash(&fs->inodes, inode, &name) == 0)
+		return -ESTALE; /* the kernel looks that up again */
+	r = lost_find_name(&fs->inodes, inode);
+	if (r == 0)
+		r = inodes_stat_name(&fs->inodes, inode, ret_st);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : -ESTALE;
+}
+
 /* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
  * is deleted; or -errno. */
 static int path_of_inode(struct camfs *fs, struct inode *inode, char **ret_path,
@@ -186,13 +207,9 @@ static int path_of_inode(struct camfs *fs, struct inode *inode, char **ret_path,
 {
 	int error, r = inodes_stat_name(&fs->inodes, inode, ret_st);
 
-	if (r < 0) {
-		_cleanup_close_ int fd = inodes_open(&fs->inodes, inode);
-
-		return fd >= 0 && fstat(fd, ret_st) == 0 && !ret_st->st_nlink
-			       ? 0
-			       : -ESTALE;
-	}
+	r = r < 0 ? find_name(fs, inode, ret_st) : 1;
+	if (r <= 0)
+		return r;
 	*ret_path = inodes_path(&fs->inodes, inode, &error);
 	return *ret_path ? 1 : error;
 }

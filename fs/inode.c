@@ -15,8 +15,8 @@
 #include "core/cleanup.h"
 #include "core/wait.h"
 
-#define ROOT_ID 1	/* FUSE_ROOT_ID */
-#define HANDLE_SIZE 128 /* MAX_HANDLE_SZ */
+#define ROOT_ID 1		/* FUSE_ROOT_ID */
+#define NUMBER_BIT (1ULL << 62) /* the id is a handle's number */
 
 /* ---- the table ---- */
 
@@ -43,7 +43,7 @@ uint64_t inodes_first_id(void)
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = clock_now();
-	return ROOT_ID + (random >> 2); /* room below CTLDIR_BIT */
+	return ROOT_ID + (random >> 3); /* room below NUMBER_BIT */
 }
 
 int inodes_init(struct inodes *t, const struct share *share)
@@ -119,16 +119,6 @@ pthread_mutex_t *inode_stripe(struct inodes *t, const struct inode *inode)
 }
 
 /* An inode number may be used again for another file; its handle is new. */
-static bool same_handle(const struct file_handle *a,
-			const struct file_handle *b)
-{
-	if (!a || !b)
-		return !a && !b;
-	return a->handle_type == b->handle_type &&
-	       a->handle_bytes == b->handle_bytes &&
-	       !memcmp(a->f_handle, b->f_handle, a->handle_bytes);
-}
-
 static struct inode *find_file(struct inodes *t, const struct found *f)
 {
 	uint64_t hash = hash_file(f->st.st_dev, f->st.st_ino);
@@ -140,7 +130,7 @@ static struct inode *find_file(struct inodes *t, const struct found *f)
 		if (inode->dev == f->st.st_dev && inode->ino == f->st.st_ino &&
 		    inode->type == (f->st.st_mode & S_IFMT) &&
 		    (inode->id == ROOT_ID ||
-		     same_handle(inode->handle, f->handle)))
+		     handle_same(inode->handle, f->handle)))
 			return inode;
 	}
 	return NULL;
@@ -218,13 +208,28 @@ static void set_name(struct inodes *t, struct inode *inode,
 	}
 }
 
+static uint64_t number_id(const struct inodes *t, const struct found *f)
+{
+	uint64_t number =
+		handle_number(&t->share->form, f->handle, f->st.st_ino);
+
+	return number ? number | NUMBER_BIT : 0;
+}
+
+static uint64_t new_id(struct inodes *t, const struct found *f)
+{
+	uint64_t id = number_id(t, f);
+
+	return id && !find_id(t, id) ? id : ++t->last_id;
+}
+
 static struct inode *new_inode(struct inodes *t, struct found *f)
 {
 	struct inode *inode = calloc(1, sizeof(*inode));
 
 	if (!inode)
 		return NULL;
-	inode->id = ++t->last_id;
+	inode->id = new_id(t, f);
 	inode->dev = f->st.st_dev;
 	inode->ino = f->st.st_ino;
 	inode->type = f->st.st_mode & S_IFMT;
@@ -245,12 +250,13 @@ static struct inode *new_inode(struct inodes *t, struct found *f)
 struct inode *inodes_add(struct inodes *t, struct inode *parent,
 			 const char *name, struct found *found)
 {
-	char *copy = strdup(name);
-	struct inode *inode;
+	char *copy = name ? strdup(name) : NULL;
+	struct inode *inode = NULL;
 
 	LOCK_SCOPE(&t->mutex);
-	inode = copy ? find_file(t, found) : NULL;
-	if (copy && !inode)
+	if (copy || !name)
+		inode = find_file(t, found);
+	if ((copy || !name) && !inode)
 		inode = new_inode(t, found);
 	free(take_ptr(found->handle));
 	if (!inode) {
@@ -258,25 +264,63 @@ struct inode *inodes_add(struct inodes *t, struct inode *parent,
 		return NULL;
 	}
 	inode->nlookup++;
-	if (inode->parent == parent && inode->name &&
-	    !strcmp(inode->name, name))
+	if (!name || (inode->parent == parent && inode->name &&
+		      !strcmp(inode->name, name)))
 		free(copy);
 	else
 		set_name(t, inode, parent, copy);
 	return inode;
 }
 
-struct inode *inodes_again(struct inodes *t, uint64_t id, bool parent)
+struct inode *inodes_again(struct inodes *t, uint64_t id)
 {
 	struct inode *inode;
 
 	LOCK_SCOPE(&t->mutex);
 	inode = find_id(t, id);
-	if (inode && parent && inode->id != ROOT_ID)
-		inode = inode->parent;
 	if (inode)
 		inode->nlookup++;
 	return inode;
+}
+
+struct inode *inodes_parent_again(struct inodes *t, struct inode *inode)
+{
+	LOCK_SCOPE(&t->mutex);
+	if (inode->parent)
+		inode->parent->nlookup++;
+	return inode->parent;
+}
+
+uint32_t inodes_generation(const struct inodes *t, uint64_t id)
+{
+	return id & NUMBER_BIT ? (uint32_t)siphash(t->share->handle_key, &id,
+						   sizeof(id))
+			       : 0;
+}
+
+int inodes_look_number(struct inodes *t, uint64_t id, int *ret_fd,
+		       struct found *ret_found)
+{
+	_cleanup_close_ int fd = -1;
+	union handle_space u;
+	int r;
+
+	if (!(id & NUMBER_BIT) || !t->share->form.bytes)
+		return -ESTALE;
+	handle_of_number(&t->share->form, id & ~NUMBER_BIT, &u);
+	fd = open_by_handle_at(t->share->handles_fd, &u.handle,
+			       O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -ESTALE;
+	r = inodes_look_fd(t, fd, ret_found);
+	if (r < 0)
+		return r;
+	if (number_id(t, ret_found) != id) {
+		free(take_ptr(ret_found->handle));
+		return -ESTALE;
+	}
+	*ret_fd = take_fd(fd);
+	return 0;
 }
 
 void inodes_forget(struct inodes *t, uint64_t id, uint64_t n)
@@ -435,29 +479,20 @@ int inodes_name_hash(struct inodes *t, struct inode *inode, uint64_t *ret_hash)
 
 /* ---- the share ---- */
 
-/* The handle of a name in a folder, or of the descriptor itself (name ""). */
+/* For inodes_open(); NULL: it is opened by path, then. */
 static int get_handle(const struct inodes *t, int fd, const char *name,
 		      struct file_handle **ret_handle)
 {
-	union {
-		struct file_handle handle;
-		char space[sizeof(struct file_handle) + HANDLE_SIZE];
-	} u = { .handle.handle_bytes = HANDLE_SIZE };
-	struct file_handle *copy;
+	union handle_space u;
 	int mount_id;
 
 	*ret_handle = NULL;
 	if (t->share->handles_fd < 0 ||
-	    name_to_handle_at(fd, name, &u.handle, &mount_id,
-			      *name ? 0 : AT_EMPTY_PATH) < 0 ||
+	    handle_get(fd, name, &u, &mount_id) < 0 ||
 	    mount_id != t->share->mount_id)
-		return 0; /* by path, then */
-	copy = malloc(sizeof(*copy) + u.handle.handle_bytes);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, &u.handle, sizeof(*copy) + u.handle.handle_bytes);
-	*ret_handle = copy;
-	return 0;
+		return 0;
+	*ret_handle = handle_copy(&u.handle);
+	return *ret_handle ? 0 : -ENOMEM;
 }
 
 /* Should the name be given to another file between the two calls, number and

@@ -7,9 +7,11 @@
  * (name_to_handle_at(2)) where the share can do that, else by its path from
  * the root, and then it must still be the same file.
  *
- * Ids are numbers that are never used twice, not pointers: the kernel may ask
- * for one we have forgotten (an NFS client's handle), and gets ESTALE. Nor does
- * the next daemon use them: it begins to count somewhere else.
+ * Ids are numbers that are never used for two files, not pointers: the kernel
+ * may ask for one we have forgotten (an NFS client's handle). Where the share's
+ * file handles fit into a number (fs/handle.h), that is the id, and the file is
+ * found again: fs/lost.h. Else they are counted, a forgotten one is ESTALE, and
+ * the next daemon begins to count somewhere else.
  *
  * An inode lives while the kernel knows it (nlookup > 0) or a child does. All
  * members but the fixed ones are under the table's mutex; it is a leaf, and
@@ -96,14 +98,24 @@ int inodes_look(struct inodes *t, int dirfd, const char *name,
 /* The same for an open file itself. */
 int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found);
 
-/* The inode for a file found under that name, known before or new, with one
- * more lookup. Takes the handle. NULL when memory is short. */
+/* The inode for a file found under that name, or under none (NULL), known before
+ * or new, with one more lookup. Takes the handle. NULL when memory is short. */
 struct inode *inodes_add(struct inodes *t, struct inode *parent,
 			 const char *name, struct found *found);
 
-/* One more lookup of a known inode; of its parent, if `parent` (the root's is
- * the root). Returns it, or NULL if it is not known any more. */
-struct inode *inodes_again(struct inodes *t, uint64_t id, bool parent);
+/* One more lookup of a known inode; or of the folder it is in. Returns it, or
+ * NULL if it is not known (any more). */
+struct inode *inodes_again(struct inodes *t, uint64_t id);
+struct inode *inodes_parent_again(struct inodes *t, struct inode *inode);
+
+/* What goes with an id in a file handle of the mount, so that nobody can make
+ * one up; the kernel compares it. */
+uint32_t inodes_generation(const struct inodes *t, uint64_t id);
+
+/* The file of an id we have forgotten, as inodes_look(), and an O_PATH
+ * descriptor of it. -ESTALE if there is none, or the id does not say. */
+int inodes_look_number(struct inodes *t, uint64_t id, int *ret_fd,
+		       struct found *ret_found);
 
 /* The kernel forgot n lookups; the inode may be gone afterwards. */
 void inodes_forget(struct inodes *t, uint64_t id, uint64_t n);

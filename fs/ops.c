@@ -63,6 +63,7 @@ int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
 		return -ENOMEM;
 	*ret_entry = (struct fuse_entry_param){
 		.ino = inode->id,
+		.generation = inodes_generation(&fs->inodes, inode->id),
 		.attr = found->st,
 		/* of what is mounted there we have only heard: share_stat() */
 		.attr_timeout = S_ISDIR(found->st.st_mode) &&

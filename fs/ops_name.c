@@ -19,6 +19,7 @@
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/links.h"
+#include "fs/lost.h"
 #include "fs/ops.h"
 
 static void reply_missing(fuse_req_t req)
@@ -35,7 +36,7 @@ static void reply_missing(fuse_req_t req)
 static void lookup_known(fuse_req_t req, fuse_ino_t ino, bool parent)
 {
 	struct camfs *fs = camfs_of(req);
-	struct inode *inode = inodes_again(&fs->inodes, ino, parent);
+	struct inode *inode = lost_return(&fs->inodes, ino, parent);
 	_cleanup_close_ int fd = -1;
 	struct fuse_entry_param entry = { .entry_timeout =
 						  fs->options->cache_seconds };
@@ -45,6 +46,7 @@ static void lookup_known(fuse_req_t req, fuse_ino_t ino, bool parent)
 		return;
 	}
 	entry.ino = inode->id;
+	entry.generation = inodes_generation(&fs->inodes, inode->id);
 	fd = inodes_open(&fs->inodes, inode);
 	if (fd < 0 || fstat(fd, &entry.attr) < 0) {
 		inodes_forget(&fs->inodes, entry.ino, 1);

@@ -19,7 +19,6 @@
 
 #define LOCKS_NAME "locks.json"
 #define STATE_NAME_UPPER ".CAMLOCK"
-#define HANDLE_SIZE 128 /* MAX_HANDLE_SZ of <fcntl.h> */
 
 static int fail(const char *what, const char *path, const char *advice)
 {
@@ -103,18 +102,17 @@ static int open_locks_dir(struct share *s, const char *locks)
 static void probe_handles(struct share *s)
 {
 	_cleanup_close_ int root_fd = open_folder(s->root_fd, ".", O_RDONLY);
-	union {
-		struct file_handle handle;
-		char space[sizeof(struct file_handle) + HANDLE_SIZE];
-	} u = { .handle.handle_bytes = HANDLE_SIZE };
 	_cleanup_close_ int fd = -1;
+	union handle_space u;
 
-	if (root_fd < 0 || name_to_handle_at(root_fd, "", &u.handle,
-					     &s->mount_id, AT_EMPTY_PATH) < 0)
+	if (root_fd < 0 || handle_get(root_fd, "", &u, &s->mount_id) < 0)
 		return;
 	fd = open_by_handle_at(root_fd, &u.handle, O_PATH | O_CLOEXEC);
-	if (fd >= 0)
-		s->handles_fd = take_fd(root_fd);
+	if (fd < 0)
+		return;
+	s->handles_fd = take_fd(root_fd);
+	if (handle_key(s->state_fd, s->handle_key) == 0)
+		s->form = handle_form_of(&u.handle, s->ino);
 }
 
 int share_open(struct share *ret_share, const char *path, const char *locks)

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "core/siphash.h"
+#include "fs/handle.h"
+
 #define STATE_NAME ".camlock"
 #define CTL_NAME ".locks"
 
@@ -31,6 +34,8 @@ struct share {
 	int handles_fd;	 /* the root, for open_by_handle_at(2), which takes
 			    no O_PATH; -1: files can't be reopened by handle */
 	int mount_id;	 /* of what holds the root */
+	struct handle_form form; /* of the handles that are numbers */
+	uint8_t handle_key[SIPHASH_KEY_SIZE]; /* kept in .camlock */
 
 	/* The folder of locks.json, to hide it there. */
 	dev_t locks_dev;
