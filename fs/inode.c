@@ -558,7 +558,11 @@ int inodes_open(struct inodes *t, struct inode *inode)
 	else
 		fd = open_by_handle_at(t->share->handles_fd, inode->handle,
 				       O_PATH | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		return fd;
+	/* ext4 and others have no memory for it, they say, while its number
+	 * becomes a new file's (seen with Linux 6.18) */
+	return errno == ENOMEM ? -ESTALE : -errno;
 }
 
 /* Copies where it is, and opens that folder. */
