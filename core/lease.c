@@ -176,14 +176,14 @@ static int publish(struct lease *l)
 	return r;
 }
 
-/* Whether the name still leads to the file that is locked. */
+/* Whether the name still leads to the file that is locked. Of a file without a
+ * name some shares don't even know the attributes any more. */
 static int check_name(const struct lease *l)
 {
 	struct stat ours, named;
 
-	if (fstat(l->fd, &ours) < 0)
-		return -errno;
-	if (fstatat(l->dirfd, l->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstat(l->fd, &ours) < 0 ||
+	    fstatat(l->dirfd, l->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ESTALE : -errno;
 	return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev
 		       ? 0

@@ -11,12 +11,13 @@
 #include "core/cleanup.h"
 #include "core/wait.h"
 
+#define FORGOTTEN_AFTER (24 * 3600 * NSEC_PER_SEC)
+
 /* What was last seen of a lease. */
 struct testimony {
 	struct testimony *next;
 	uint64_t beat;
 	uint64_t since; /* when that number was first seen */
-	bool seen;	/* by the look that is under way */
 	char id[LEASE_ID_SIZE];
 };
 
@@ -80,7 +81,6 @@ static uint64_t testify(struct witness *w, const char *id, uint64_t beat)
 		t->beat = beat;
 		t->since = now;
 	}
-	t->seen = true;
 	return t->since;
 }
 
@@ -105,23 +105,16 @@ int witness_judge(struct witness *w, const char *id, uint64_t sure_since)
 		       : LEASE_LIVE;
 }
 
-static void begin_look(struct witness *w)
+static void forget_old(struct witness *w)
 {
-	LOCK_SCOPE(&w->mutex);
-	for (struct testimony *t = w->list; t; t = t->next)
-		t->seen = false;
-}
-
-/* Forgets those that have beaten once and are gone by now. */
-static void end_look(struct witness *w)
-{
+	uint64_t now = clock_awake();
 	struct testimony **p = &w->list;
 
 	LOCK_SCOPE(&w->mutex);
 	while (*p) {
 		struct testimony *t = *p;
 
-		if (t->seen || t->beat == 0) {
+		if (now < t->since + FORGOTTEN_AFTER) {
 			p = &t->next;
 			continue;
 		}
@@ -142,11 +135,10 @@ void witness_look(struct witness *w, const char *own)
 			close(fd);
 		return;
 	}
-	begin_look(w);
 	while ((d = readdir(dir)))
 		if (lease_id_is_valid(d->d_name) && strcmp(d->d_name, own) &&
 		    lease_read_beat(w->dirfd, d->d_name, &beat) == 0)
 			testify(w, d->d_name, beat);
 	closedir(dir);
-	end_look(w);
+	forget_old(w);
 }
