@@ -39,6 +39,26 @@ static int refuse(const struct checkout *co,
 	return CHECKOUTS_REFUSED;
 }
 
+/* Under a kept checkout it is that which is in the way, whatever its owner has
+ * open just now. Lets the mutex go in between. */
+static void name_kept(struct checkouts *c, struct registry_conflict *conflict)
+{
+	struct record kept = {};
+	bool found;
+
+	pthread_mutex_unlock(&c->mutex);
+	found = registry_peek(c->registry, conflict->path, &kept);
+	pthread_mutex_lock(&c->mutex);
+	if (found && !record_is_open(&kept) &&
+	    !strcmp(kept.user, conflict->holder.user)) {
+		struct record open = conflict->holder;
+
+		conflict->holder = kept;
+		kept = open;
+	}
+	record_release(&kept);
+}
+
 /* What is in the way of a claim, if only for a moment; or NULL. */
 static struct checkout *find_obstacle(struct checkouts *c,
 				      const struct checkout_claim *claim,
@@ -77,8 +97,12 @@ static int settle(struct checkouts *c, const struct checkout_claim *claims,
 			continue;
 		}
 		if (!co->busy && !co->tree &&
-		    (!is_leaving(co) || clock_now() >= until))
-			return refuse(co, ret_conflict);
+		    (!is_leaving(co) || clock_now() >= until)) {
+			r = refuse(co, ret_conflict);
+			if (r == CHECKOUTS_REFUSED)
+				name_kept(c, ret_conflict);
+			return r;
+		}
 		r = taken_await_change(c, w);
 		if (r < 0)
 			return r;
@@ -296,12 +320,10 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 
 /* ---- while it lasts, and after ---- */
 
-bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
-			 bool written, pid_t pid, struct record *ret_record)
+/* Under the mutex, which it may let go in between: one use less. */
+static bool end_use(struct checkouts *c, struct checkout *co, bool written,
+		    pid_t pid, struct record *ret_record)
 {
-	LOCK_SCOPE(&c->mutex);
-	if (flushed)
-		co->flushed--;
 	co->written |= written;
 	if (co->fenced) {
 		if (--co->uses == 0)
@@ -319,6 +341,24 @@ bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
 	else
 		ending_now(c, co);
 	return written;
+}
+
+bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
+			 bool written, pid_t pid, struct record *ret_record)
+{
+	LOCK_SCOPE(&c->mutex);
+	if (flushed)
+		co->flushed--;
+	return end_use(c, co, written, pid, ret_record);
+}
+
+void checkouts_give_up(struct checkouts *c, struct checkout *co)
+{
+	_cleanup_record_ struct record was = {};
+
+	LOCK_SCOPE(&c->mutex);
+	co->operations--;
+	end_use(c, co, false, 0, &was);
 }
 
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed)

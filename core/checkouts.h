@@ -84,29 +84,32 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 		   const struct record *want, const struct wait *w,
 		   size_t *ret_new, struct registry_conflict *ret_conflict);
 
-/* A path that is being taken from whoever has it. */
+/* A path that is being taken from whoever has it. The caller sets the path,
+ * and the rest to zero. */
 struct seizure {
-	struct checkout *checkout; /* our use of it, to be given back; it does
-				      not stay after that */
+	const char *path;
+	struct checkout *checkout; /* our use of it, to be given up. NULL: the
+				      path was named before */
 	struct checkout *old;	   /* his, if he has it through this mount */
 	struct record was;	   /* user NULL: nobody had it */
 	char *writer; /* who can still write, by handles of this mount: a
 			 user; whatever the record says. NULL: nobody */
 };
 
-/* Takes the path from whoever has it, as registry_seize(). When what he may
- * still write is out of the way, checkouts_seized() makes it final: his uses
- * of the path are nobody's from then on, and end without a checkin. Or
- * checkouts_unseize() gives it back to him. Both release `was`.
+/* Takes the paths from whoever has them, or none, as registry_seize(). When
+ * what he may still write to a path is out of the way, checkouts_seized() makes
+ * it final: his uses of it are nobody's from then on, and end without a
+ * checkin. Or checkouts_unseize() gives it back to him. Both release `was`.
+ * Who else takes a path over waits until its checkout is given up.
  * checkouts_seize() returns 0; CHECKOUTS_REFUSED with what is in the way; or
  * -errno. */
-int checkouts_seize(struct checkouts *c, const char *path,
+int checkouts_seize(struct checkouts *c, struct seizure *s, size_t n,
 		    const struct record *want, const char *only_user,
 		    const char *only_lease, const struct wait *w,
-		    struct seizure *ret_seizure,
 		    struct registry_conflict *ret_conflict);
 void checkouts_seized(struct checkouts *c, struct seizure *s);
 void checkouts_unseize(struct checkouts *c, struct seizure *s);
+void checkouts_give_up(struct checkouts *c, struct checkout *co);
 
 /* Whether the path has uses just now. */
 bool checkouts_in_use(struct checkouts *c, const char *path);

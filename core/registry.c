@@ -60,6 +60,15 @@ int registry_check(struct registry *r, const char *path, bool tree,
 			     w); /* somebody is writing: look with the lock */
 }
 
+bool registry_peek(struct registry *r, const char *path,
+		   struct record *ret_record)
+{
+	_cleanup_buffer_ struct buffer text = {};
+
+	return engine_peek(r->engine, path, &text) > 0 &&
+	       record_parse(ret_record, text.data, text.len) == 0;
+}
+
 int registry_move(struct registry *r, const char *from, const char *to,
 		  bool exchange, const struct owner *owner,
 		  const struct wait *w)

@@ -135,6 +135,11 @@ int registry_check(struct registry *r, const char *path, bool tree,
 		   const struct owner *owner, const struct wait *w,
 		   struct registry_conflict *ret_conflict);
 
+/* What the record at a path says, if it can be seen without the file lock.
+ * Returns whether ret_record, for the caller to release, is set. */
+bool registry_peek(struct registry *r, const char *path,
+		   struct record *ret_record);
+
 /* Gives our open checkouts of these paths back. Never fails and does not wait:
  * it is written with the next request, or by a thread of the registry after a
  * millisecond, which goes on trying if the file lock or the disk is not to be

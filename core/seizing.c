@@ -12,43 +12,55 @@
 
 #define UNSEIZE_WAIT_MS 5000
 
-/* Under the mutex: waits while somebody asks the registry about a path, moves a
- * folder above it, or renames or deletes it: what was begun by the one must not
- * hit the other's file. */
-static int settle_busy(struct checkouts *c, const char *path,
-		       const struct wait *w)
+/* Under the mutex: waits while somebody asks the registry about one of the
+ * paths, moves a folder above it, renames or deletes it, or takes it over: what
+ * was begun by the one must not hit the other's file. */
+static int settle(struct checkouts *c, const struct seizure *s, size_t n,
+		  const struct wait *w)
 {
-	for (;;) {
-		struct checkout *co = taken_find(c, path);
+	for (size_t i = 0; i < n;) {
+		struct checkout *co = taken_find(c, s[i].path);
 		int r;
 
 		if (!(co && (co->busy || co->operations)) &&
-		    !taken_find_above(c, path))
-			return 0;
+		    !taken_find_above(c, s[i].path)) {
+			i++;
+			continue;
+		}
 		r = taken_await_change(c, w);
 		if (r < 0)
 			return r;
+		i = 0;
 	}
+	return 0;
 }
 
-/* Under the mutex: a checkout of ours, busy, in the place of any other. */
-static int supplant(struct checkouts *c, const char *path,
-		    const struct record *want, struct checkout **ret_old,
-		    struct checkout **ret_new)
+/* Under the mutex: a checkout of ours, busy, in the place of any other. A path
+ * that is ours already was named twice. */
+static int supplant(struct checkouts *c, struct seizure *s,
+		    const struct record *want)
 {
-	struct checkout_claim claim = { .path = path };
-	struct checkout *old = taken_find(c, path);
+	struct checkout_claim claim = { .path = s->path };
+	struct checkout *old = taken_find(c, s->path);
 
+	if (old && old->busy)
+		return 0;
+	if (old && old->uses && !(s->writer = strdup(old->record.user)))
+		return -ENOMEM;
 	if (old)
 		taken_fence(c, old);
-	*ret_new = taken_add(c, &claim, want);
-	if (*ret_new)
-		(*ret_new)->brief = true;
-	if (!*ret_new && old)
-		taken_unfence(c, old);
-	else
-		*ret_old = old;
-	return *ret_new ? 0 : -ENOMEM;
+	s->checkout = taken_add(c, &claim, want);
+	if (!s->checkout) {
+		if (old)
+			taken_unfence(c, old);
+		return -ENOMEM;
+	}
+	s->checkout->brief = true;
+	s->checkout->operations = 1;
+	s->old = old;
+	if (old)
+		old->uses++; /* ours, until it is decided */
+	return 0;
 }
 
 static void forget(struct seizure *s)
@@ -63,8 +75,11 @@ static void restore(struct checkouts *c, struct seizure *s)
 {
 	struct checkout *old = s->old;
 
-	taken_remove(c, s->checkout);
 	forget(s);
+	if (!s->checkout)
+		return;
+	taken_remove(c, s->checkout);
+	s->checkout = NULL;
 	if (!old)
 		return;
 	taken_unfence(c, old);
@@ -72,41 +87,63 @@ static void restore(struct checkouts *c, struct seizure *s)
 		ending_now(c, old);
 }
 
-int checkouts_seize(struct checkouts *c, const char *path,
+/* Those that were named twice are not asked for twice. */
+static int ask_registry(struct checkouts *c, struct seizure *s, size_t n,
+			const struct record *want, const char *only_user,
+			const char *only_lease, const struct wait *w,
+			struct registry_conflict *ret_conflict)
+{
+	_cleanup_free_ const char **paths = calloc(n, sizeof(*paths));
+	_cleanup_free_ struct record *was = calloc(n, sizeof(*was));
+	size_t n_paths = 0;
+	int r;
+
+	if (!paths || !was)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (s[i].checkout)
+			paths[n_paths++] = s[i].path;
+	r = registry_seize(c->registry, paths, n_paths, want, only_user,
+			   only_lease, w, was, ret_conflict);
+	for (size_t i = n; i-- > 0;)
+		if (s[i].checkout)
+			s[i].was = was[--n_paths];
+	return r;
+}
+
+/* Who let go of it meanwhile writes no more. */
+static void find_writers(struct seizure *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!s[i].old || s[i].old->uses > 1)
+			continue;
+		free(s[i].writer);
+		s[i].writer = NULL;
+	}
+}
+
+int checkouts_seize(struct checkouts *c, struct seizure *s, size_t n,
 		    const struct record *want, const char *only_user,
 		    const char *only_lease, const struct wait *w,
-		    struct seizure *ret_seizure,
 		    struct registry_conflict *ret_conflict)
 {
-	struct seizure s = {};
 	int r;
 
 	LOCK_SCOPE(&c->mutex);
-	r = settle_busy(c, path, w);
-	if (r == 0)
-		r = supplant(c, path, want, &s.old, &s.checkout);
-	if (r < 0)
-		return r;
-	if (s.old)
-		s.old->uses++; /* ours, until it is decided */
-	pthread_mutex_unlock(&c->mutex);
-	r = registry_seize(c->registry, &path, 1, want, only_user, only_lease,
-			   w, &s.was, ret_conflict);
-	pthread_mutex_lock(&c->mutex);
-	if (r != 0) {
-		restore(c, &s);
-		return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
+	r = settle(c, s, n, w);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = supplant(c, &s[i], want);
+	if (r == 0) {
+		pthread_mutex_unlock(&c->mutex);
+		r = ask_registry(c, s, n, want, only_user, only_lease, w,
+				 ret_conflict);
+		pthread_mutex_lock(&c->mutex);
 	}
-	*ret_seizure = s;
-	if (!s.old || s.old->uses == 1)
-		return 0;
-	ret_seizure->writer = strdup(s.old->record.user);
-	if (ret_seizure->writer)
-		return 0;
-	pthread_mutex_unlock(&c->mutex);
-	checkouts_unseize(c, ret_seizure);
-	pthread_mutex_lock(&c->mutex);
-	return -ENOMEM;
+	if (r == 0)
+		find_writers(s, n);
+	for (size_t i = 0; r != 0 && i < n; i++)
+		restore(c, &s[i]);
+	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 
 void checkouts_seized(struct checkouts *c, struct seizure *s)
@@ -144,7 +181,7 @@ void checkouts_unseize(struct checkouts *c, struct seizure *s)
 	struct wait w = wait_for_ms(UNSEIZE_WAIT_MS);
 
 	/* if it fails, the next checkin of ours ends it: not his, nor ours */
-	registry_unseize(c->registry, s->checkout->path, &s->was, &w);
+	registry_unseize(c->registry, s->path, &s->was, &w);
 	LOCK_SCOPE(&c->mutex);
 	restore(c, s);
 }

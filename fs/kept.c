@@ -284,132 +284,191 @@ static void tell(const struct caller *who, const char *event, const char *path,
 	history_append(&who->fs->history, event, path, &by, was);
 }
 
-/* Takes a path for the caller, for as long as the checkout is used. */
-static bool take_over(const struct caller *who, const char *path,
+/* What he may still write to a path is out of the way. Returns 0 or -errno. */
+static int set_aside(const struct caller *who, const struct seizure *s,
+		     struct kept_answer *a)
+{
+	int r;
+
+	if (!s->was.user || !may_be_document(who, s->path) ||
+	    !fence_is_needed(who->fs, s->path, s))
+		return 0;
+	r = fence_set_aside(who->fs, s->path, s, &a->recovered);
+	if (r < 0)
+		log_error("cannot set '%s' aside in '" STATE_NAME
+			  "/" RECOVERED_DIR "': %s; %s keeps it",
+			  s->path, strerror(-r), s->was.user);
+	return r;
+}
+
+static int finish_seizure(const struct caller *who, struct seizure *s,
+			  const char *event, const char *reason,
+			  struct kept_answer *a)
+{
+	int r = set_aside(who, s, a);
+
+	if (r < 0) {
+		trouble(who, a, s->path, r);
+		return r;
+	}
+	if (s->was.user)
+		tell(who, event, s->path, &s->was, reason);
+	else
+		refuse(who, a, s->path, KEPT_NOT_OUT);
+	checkouts_seized(who->fs->checkouts, s);
+	return 0;
+}
+
+/* Takes the paths for the caller, for as long as the checkouts are used; but if
+ * one can't be set aside, neither that nor those behind it. */
+static bool take_over(const struct caller *who, struct seizure *s, size_t n,
 		      const char *event, const char *reason, bool own,
-		      struct checkout **ret_checkout, struct kept_answer *a)
+		      struct kept_answer *a)
 {
 	struct checkouts *checkouts = who->fs->checkouts;
 	struct wait w = caller_wait(who);
-	struct seizure s = {};
-	int r = checkouts_seize(checkouts, path, &who->record,
-				own ? who->user : NULL, NULL, &w, &s,
-				&a->conflict);
+	int r = checkouts_seize(checkouts, s, n, &who->record,
+				own ? who->user : NULL, NULL, &w, &a->conflict);
 
 	if (r == CHECKOUTS_REFUSED)
 		return held(who, a, KEPT_NOT_YOURS);
 	if (r < 0)
-		return trouble(who, a, path, verdict_failed(who->fs, path, r));
-	if (s.was.user && may_be_document(who, path) &&
-	    fence_is_needed(who->fs, path, &s))
-		r = fence_set_aside(who->fs, path, &s, &a->recovered);
-	if (r < 0) {
-		log_error("cannot set '%s' aside in '" STATE_NAME
-			  "/" RECOVERED_DIR "': %s; %s keeps it",
-			  path, strerror(-r), s.was.user);
-		checkouts_unseize(checkouts, &s);
-		return trouble(who, a, path, r);
+		return trouble(who, a, s[0].path,
+			       verdict_failed(who->fs, s[0].path, r));
+	for (size_t i = 0; i < n; i++) {
+		if (!s[i].checkout)
+			continue;
+		if (r == 0)
+			r = finish_seizure(who, &s[i], event, reason, a);
+		if (r < 0)
+			checkouts_unseize(checkouts, &s[i]);
 	}
-	if (s.was.user)
-		tell(who, event, path, &s.was, reason);
-	else
-		refuse(who, a, path, KEPT_NOT_OUT); /* which may be all right */
-	*ret_checkout = s.checkout;
-	checkouts_seized(checkouts, &s);
-	return true;
+	return r == 0;
 }
 
-/* When this returns, whoever looks sees it gone. */
-static void give_back(const struct caller *who, const char *path,
-		      struct checkout *co)
+/* When this returns, whoever looks sees them gone: checkins are written in
+ * their order. */
+static void give_back(const struct caller *who, const struct seizure *s,
+		      size_t n, bool seized)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
-	_cleanup_record_ struct record was = {};
+	struct checkouts *checkouts = who->fs->checkouts;
 	struct owner nobody = { .user = "" };
 	struct wait w = caller_wait(who);
+	const char *last = NULL;
 
-	checkouts_give_back(who->fs->checkouts, co, false, false, 0, &was);
-	registry_check(who->fs->registry, path, false, &nobody, &w, &conflict);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_record_ struct record was = {};
+
+		if (!s[i].checkout)
+			continue;
+		if (seized)
+			checkouts_give_up(checkouts, s[i].checkout);
+		else
+			checkouts_give_back(checkouts, s[i].checkout, false,
+					    false, 0, &was);
+		last = s[i].path;
+	}
+	if (last)
+		registry_check(who->fs->registry, last, false, &nobody, &w,
+			       &conflict);
 }
 
-static bool break_one(const struct caller *who, const char *path,
-		      const char *reason, struct kept_answer *a)
+/* Whoever tried is told of, and so is from whom. */
+static void refuse_admins_work(const struct caller *who, const char *path,
+			       struct kept_answer *a)
 {
-	struct checkout *co;
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct owner nobody = { .user = "" };
+	struct wait w = caller_wait(who);
+	int r = registry_check(who->fs->registry, path, false, &nobody, &w,
+			       &conflict);
 
-	if (!take_over(who, path, HISTORY_BROKEN, reason, false, &co, a))
-		return false;
-	give_back(who, path, co);
-	return a->why == KEPT_DONE;
+	verdict_refuse(who, path, r == REGISTRY_HELD ? &conflict.holder : NULL,
+		       "only root and the mount's --admin-group take a "
+		       "checkout away");
+	refuse(who, a, path, KEPT_NOT_ADMIN);
 }
 
 void kept_break(const struct caller *who, const char *const *paths, size_t n,
 		const char *reason, struct kept_answer *ret_answer)
 {
+	_cleanup_free_ struct seizure *s = calloc(n, sizeof(*s));
+
+	if (!s) {
+		trouble(who, ret_answer, paths[0], -ENOMEM);
+		return;
+	}
 	if (!kept_is_admin(who)) {
-		refuse(who, ret_answer, paths[0], KEPT_NOT_ADMIN);
+		refuse_admins_work(who, paths[0], ret_answer);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!break_one(who, paths[i], reason, ret_answer))
-			return;
+		s[i].path = paths[i];
+	take_over(who, s, n, HISTORY_BROKEN, reason, false, ret_answer);
+	give_back(who, s, n, true);
 }
 
-/* As any open would, if the path is free or his own; else by force. */
-static bool steal_one(const struct caller *who, const char *message, bool own,
-		      struct checkout_claim *claim, struct kept_answer *a)
+/* As any open would, if the path is free or his own; else it is one to be
+ * seized. */
+static bool take_or_note(const struct caller *who, struct seizure *free_one,
+			 struct seizure *seize, size_t *n_seize,
+			 struct kept_answer *a)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct checkout_claim claim = { .path = free_one->path };
 	struct wait w = caller_wait(who);
 	int r;
 
 	do
-		r = checkouts_take(who->fs->checkouts, claim, 1, &who->record,
+		r = checkouts_take(who->fs->checkouts, &claim, 1, &who->record,
 				   &w, &conflict);
 	while (r == CHECKOUTS_REFUSED && succession_take(who, &conflict));
 	if (r < 0)
-		return trouble(who, a, claim->path,
-			       verdict_failed(who->fs, claim->path, r));
+		return trouble(who, a, claim.path,
+			       verdict_failed(who->fs, claim.path, r));
 	if (r == 0)
-		return true;
-	if (!take_over(who, claim->path, HISTORY_STOLEN, message, own,
-		       &claim->checkout, a))
-		return false;
-	if (a->why == KEPT_NOT_OUT) { /* by now */
-		registry_conflict_release(&a->conflict);
-		a->why = KEPT_DONE;
-		a->error = 0;
-	}
+		free_one->checkout = claim.checkout;
+	else
+		seize[(*n_seize)++].path = claim.path;
 	return true;
 }
 
 static void steal(const struct caller *who, const char *const *paths, size_t n,
 		  const char *message, bool own, struct kept_answer *a)
 {
-	struct checkout_claim *taken = calloc(n, sizeof(*taken));
-	size_t n_taken = 0;
+	_cleanup_free_ struct seizure *taken = calloc(2 * n, sizeof(*taken));
+	struct seizure *seize = taken + n;
+	size_t n_seize = 0;
+	bool good = true;
 
 	if (!taken) {
 		trouble(who, a, paths[0], -ENOMEM);
 		return;
 	}
-	for (; n_taken < n; n_taken++) {
-		taken[n_taken].path = paths[n_taken];
-		if (!steal_one(who, message, own, &taken[n_taken], a))
-			break;
+	for (size_t i = 0; good && i < n; i++) {
+		taken[i].path = paths[i];
+		good = take_or_note(who, &taken[i], seize, &n_seize, a);
 	}
-	if (n_taken == n)
+	if (good && n_seize)
+		good = take_over(who, seize, n_seize, HISTORY_STOLEN, message,
+				 own, a);
+	if (good && a->why == KEPT_NOT_OUT) { /* by now */
+		registry_conflict_release(&a->conflict);
+		a->why = KEPT_DONE;
+		a->error = 0;
+	}
+	if (good)
 		keep(who, paths, n, message, a);
-	for (size_t i = 0; i < n_taken; i++)
-		give_back(who, paths[i], taken[i].checkout);
-	free(taken);
+	give_back(who, taken, n, false);
+	give_back(who, seize, n_seize, true);
 }
 
 void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 		const char *message, bool own, struct kept_answer *ret_answer)
 {
 	if (!own && !kept_is_admin(who))
-		refuse(who, ret_answer, paths[0], KEPT_NOT_ADMIN);
+		refuse_admins_work(who, paths[0], ret_answer);
 	else if (may_keep_all(who, paths, n, ret_answer))
 		steal(who, paths, n, message, own, ret_answer);
 }

@@ -12,6 +12,8 @@
 
 #include "fs/caller.h"
 
+#define KEPT_MESSAGE_MAX 4096 /* bytes */
+
 enum kept_why {
 	KEPT_DONE,
 	KEPT_HELD,	/* another owner has it */
@@ -35,7 +37,8 @@ struct kept_answer {
 
 void kept_answer_release(struct kept_answer *a);
 
-/* Keeps the paths, all or none. `message`: NULL leaves that of one's own. */
+/* Keeps the paths, all or none. `message`: NULL leaves that of one's own. That
+ * it is not too long is for the caller to see to, here and below. */
 void kept_checkout(const struct caller *who, const char *const *paths, size_t n,
 		   const char *message, struct kept_answer *ret_answer);
 
@@ -43,7 +46,8 @@ void kept_checkout(const struct caller *who, const char *const *paths, size_t n,
 void kept_checkin(const struct caller *who, const char *const *paths, size_t n,
 		  struct kept_answer *ret_answer);
 
-/* Frees the paths, one after the other, whoever has them; admins only. */
+/* Frees the paths, whoever has them; admins only. If one is not checked out,
+ * the others are freed all the same. */
 void kept_break(const struct caller *who, const char *const *paths, size_t n,
 		const char *reason, struct kept_answer *ret_answer);
 

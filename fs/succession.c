@@ -40,17 +40,15 @@ bool succession_take(const struct caller *who,
 		     struct registry_conflict *conflict)
 {
 	_cleanup_conflict_ struct registry_conflict now = {};
-	_cleanup_record_ struct record unused = {};
 	struct checkouts *checkouts = who->fs->checkouts;
 	struct wait w = caller_wait(who);
-	struct seizure s = {};
-	struct checkout *co;
+	struct seizure s = { .path = conflict->path };
 	int r;
 
 	if (!conflict->given_up)
 		return false;
-	r = checkouts_seize(checkouts, conflict->path, &who->record, NULL,
-			    conflict->holder.lease, &w, &s, &now);
+	r = checkouts_seize(checkouts, &s, 1, &who->record, NULL,
+			    conflict->holder.lease, &w, &now);
 	if (r == 0 && s.was.user && set_aside(who, conflict->path, &s) < 0) {
 		checkouts_unseize(checkouts, &s);
 		return false;
@@ -58,9 +56,8 @@ bool succession_take(const struct caller *who,
 	if (r == 0 && s.was.user)
 		tell(who, conflict->path, &s.was);
 	if (r == 0) {
-		co = s.checkout;
 		checkouts_seized(checkouts, &s);
-		checkouts_give_back(checkouts, co, false, false, 0, &unused);
+		checkouts_give_up(checkouts, s.checkout);
 	}
 	if (r >= 0) /* else somebody else was first */
 		registry_conflict_release(conflict);

@@ -351,7 +351,8 @@ static int seize(const char *path, unsigned wait_ms, struct seizure *ret_s)
 	struct record admin = record_of("admin");
 	struct wait w = wait_for_ms(wait_ms);
 
-	return checkouts_seize(checkouts, path, &admin, NULL, NULL, &w, ret_s,
+	*ret_s = (struct seizure){ .path = path };
+	return checkouts_seize(checkouts, ret_s, 1, &admin, NULL, NULL, &w,
 			       &conflict);
 }
 
@@ -362,7 +363,7 @@ static void an_operation_is_over_before_a_seizure(void)
 	struct checkout_claim claim = { .path = "a", .operation = true };
 	struct record alice = record_of("alice");
 	struct wait w = wait_for_ms(DEADLINE_MS);
-	struct seizure s = {};
+	struct seizure s, second;
 
 	begin(0);
 	CHECK_NUMBER(
@@ -377,8 +378,51 @@ static void an_operation_is_over_before_a_seizure(void)
 	refuse("a", "alice", "admin");
 	give_back(claim.checkout, false, 1);
 	refuse("a", "alice", "admin");
-	give_back(s.checkout, false, 1);
+	CHECK_NUMBER(seize("a", 30, &second), -ETIMEDOUT);
+	checkouts_give_up(checkouts, s.checkout);
 	give_back(must_take("a", "alice"), false, 1);
+	finish();
+}
+
+static void all_are_seized_or_none(void)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct record alice = record_of("alice");
+	struct wait w = wait_for_ms(DEADLINE_MS);
+	struct seizure s[] = { { .path = "a" },
+			       { .path = "b" },
+			       { .path = "a" } };
+	struct checkout *a, *b;
+
+	begin(0);
+	a = must_take("a", "alice");
+	b = must_take("b", "bob");
+	CHECK_NUMBER(checkouts_seize(checkouts, s, 3, &alice, "alice", NULL, &w,
+				     &conflict),
+		     CHECKOUTS_REFUSED);
+	CHECK_STRING(conflict.path, "b");
+	CHECK(!s[0].checkout && !s[0].was.user);
+	refuse("a", "admin", "alice");
+	refuse("b", "admin", "bob");
+	registry_conflict_release(&conflict);
+	for (int i = 0; i < 3; i++)
+		s[i] = (struct seizure){ .path = s[i].path };
+	CHECK_NUMBER(checkouts_seize(checkouts, s, 3, &alice, NULL, NULL, &w,
+				     &conflict),
+		     0);
+	CHECK_STRING(s[0].was.user, "alice");
+	CHECK_STRING(s[1].was.user, "bob");
+	CHECK_STRING(s[1].writer, "bob");
+	CHECK(!s[2].checkout); /* named twice */
+	checkouts_unseize(checkouts, &s[0]);
+	checkouts_seized(checkouts, &s[1]);
+	refuse("a", "bob", "alice");
+	refuse("b", "bob", "alice");
+	give_back(a, false, 1);
+	give_back(b, false, 1);
+	checkouts_give_up(checkouts, s[1].checkout);
+	give_back(must_take("a", "bob"), false, 1);
+	give_back(must_take("b", "bob"), false, 1);
 	finish();
 }
 
@@ -396,5 +440,6 @@ int main(void)
 	TEST(others_are_whoever_has_a_file);
 	TEST(others_are_who_lingers);
 	TEST(an_operation_is_over_before_a_seizure);
+	TEST(all_are_seized_or_none);
 	return tests_done();
 }
