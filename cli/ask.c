@@ -204,6 +204,11 @@ static int ask_mount(struct answer *ret_answer, const struct place *place,
 int ask(struct answer *ret_answer, const struct place *place,
 	const struct ask *a)
 {
+	if (strlen(a->message) > ASK_MESSAGE_MAX)
+		return fail(USAGE,
+			    "what you say it is for is too long: at most %d "
+			    "bytes",
+			    ASK_MESSAGE_MAX);
 	if (a->locks && place->is_mount)
 		return fail(USAGE,
 			    "'%s' is a mount, and knows its locks.json: leave "

@@ -25,6 +25,8 @@
 #define WHY_NOT_ADMIN "not-admin" /* break, steal */
 #define WHY_NOT_HERE "not-here"	  /* a bare share can't do it */
 
+#define ASK_MESSAGE_MAX 4096 /* bytes, as the mount takes them */
+
 struct ask {
 	enum ask_verb {
 		ASK_CHECKOUT,

@@ -45,6 +45,8 @@ static int parse(struct request *ret_request, const struct buffer *text)
 	r.mode = next(r.verb);
 	r.message = next(r.mode);
 	at = next(r.message);
+	if (strlen(r.message) > KEPT_MESSAGE_MAX)
+		return -EINVAL;
 	if (!*r.message)
 		r.message = NULL;
 	r.paths = calloc(n - 3, sizeof(*r.paths));

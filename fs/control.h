@@ -16,7 +16,8 @@
  *	checkin	  ""	  ends one's own kept checkouts, all or none
  *	break	  ""	  frees them, whoever has them (admins)
  *
- * MESSAGE is the record's, or the reason; "" leaves that of one's own record.
+ * MESSAGE is the record's, or the reason, of at most KEPT_MESSAGE_MAX bytes; ""
+ * leaves that of one's own record.
  *
  * The answer is one JSON object in a line:
  *

@@ -300,18 +300,16 @@ void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
  * but only the holder may do it. */
 void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 {
-	static const int harmless =
-		FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME |
-		FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW |
-		FUSE_SET_ATTR_CTIME;
+	static const int harmful = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
+				   FUSE_SET_ATTR_GID;
 	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
 	uid_t uid = fuse_req_ctx(req)->uid;
 	struct stat st;
-	int r = path ? ctlview_stat(camfs_of(req), path, &st) : -ESTALE;
+	int r = path ? stat_path(req, path, true, &st) : -ESTALE;
 
-	if (r == 0 && ((valid & ~harmless) || !S_ISREG(st.st_mode) ||
-		       !(st.st_mode & 0222) ||
-		       (!ctlview_is_special(path) && st.st_uid != uid && uid)))
+	if (r == 0 && ((valid & harmful) || !(st.st_mode & 0222) ||
+		       (S_ISREG(st.st_mode) && !ctlview_is_special(path) &&
+			st.st_uid != uid && uid)))
 		r = -EPERM;
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -399,6 +397,23 @@ void ctldir_unlink(fuse_req_t req, fuse_ino_t dir, const char *name)
 
 	if (path)
 		fuse_reply_err(req, -ctlfile_remove(req, path));
+}
+
+/* With the last checkout in it a folder is gone from here. */
+void ctldir_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name)
+{
+	_cleanup_free_ char *path = path_for(req, dir, name);
+	struct stat st;
+	int r;
+
+	if (!path)
+		return;
+	r = ctlview_stat(camfs_of(req), path, &st);
+	if (r == 0)
+		r = S_ISDIR(st.st_mode) ? -ENOTEMPTY : -ENOTDIR;
+	else if (r == -ENOENT && S_ISDIR(type_in_share(req, path)))
+		r = 0;
+	fuse_reply_err(req, -r);
 }
 
 void ctldir_read(fuse_req_t req, size_t size, off_t offset,

@@ -62,6 +62,7 @@ void ctldir_create(fuse_req_t req, fuse_ino_t dir, const char *name,
 void ctldir_mknod(fuse_req_t req, fuse_ino_t dir, const char *name,
 		  mode_t mode);
 void ctldir_unlink(fuse_req_t req, fuse_ino_t dir, const char *name);
+void ctldir_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name);
 void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid);
 void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ctldir_readdir(fuse_req_t req, size_t size, off_t offset,

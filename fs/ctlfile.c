@@ -17,7 +17,7 @@
 #include "fs/page.h"
 #include "fs/watch.h"
 
-#define MESSAGE_SIZE_MAX 4096
+#define TEXT_SIZE_MAX (64 << 10) /* of which the message is a part, or all */
 
 /* One of the caller's handles. */
 static int new_file(fuse_req_t req, enum quota_of counts_as,
@@ -87,6 +87,7 @@ int ctlfile_keep(fuse_req_t req, const char *path, const char *message)
 	return keep(req, path, message);
 }
 
+/* Who may not is told so, and so is the log. */
 static int break_it(const struct caller *who, const char *path)
 {
 	_cleanup_answer_ struct kept_answer answer = {};
@@ -102,16 +103,20 @@ int ctlfile_remove(fuse_req_t req, const char *path)
 
 	caller_get(req, "removed", &who);
 	kept_checkin(&who, &path, 1, &answer);
-	if (answer.why == KEPT_NOT_YOURS && kept_is_admin(&who))
+	if (answer.why == KEPT_NOT_YOURS)
 		return break_it(&who, path);
 	return answer.error;
 }
 
-/* A message is one of words: line ends behind it are the shell's. */
+/* A message is one of words: line ends behind it are the shell's. An editor
+ * writes the record back that it has read, with another message in it. */
 static char *message_of(const struct buffer *text)
 {
+	_cleanup_record_ struct record edited = {};
 	size_t len = text->len;
 
+	if (record_parse(&edited, text->data, len) == 0 && edited.message)
+		return take_ptr(edited.message);
 	while (len && strchr(" \t\r\n", text->data[len - 1]))
 		len--;
 	return strndup(text->data, len);
@@ -121,16 +126,24 @@ static char *message_of(const struct buffer *text)
 static int append_text(struct ctlfile *f, const char *data, size_t size,
 		       char **ret_message)
 {
+	_cleanup_free_ char *message = NULL;
 	int r;
 
 	LOCK_SCOPE(&f->mutex);
-	if (f->text.len + size > MESSAGE_SIZE_MAX)
+	if (f->text.len + size > TEXT_SIZE_MAX)
 		return -EFBIG;
 	r = buffer_append(&f->text, data, size);
 	if (r < 0)
 		return r;
-	*ret_message = message_of(&f->text);
-	return *ret_message ? 0 : -ENOMEM;
+	message = message_of(&f->text);
+	r = !message				 ? -ENOMEM
+	    : strlen(message) > KEPT_MESSAGE_MAX ? -EFBIG
+						 : 0;
+	if (r < 0)
+		f->text.len -= size;
+	else
+		*ret_message = take_ptr(message);
+	return r;
 }
 
 /* Only who opened it may say what is done by it: a program with more rights

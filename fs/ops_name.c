@@ -309,11 +309,16 @@ void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 {
 	struct camfs *fs = camfs_of(req);
 	_cleanup_name_ struct gate_name n = {};
+	_cleanup_close_ int dirfd = -1;
 	struct inode *dir = NULL;
-	_cleanup_close_ int dirfd = open_dir(req, dir_ino, name, false, &dir);
 	struct caller who;
 	int r;
 
+	if (ctldir_owns(dir_ino)) {
+		ctldir_rmdir(req, dir_ino, name);
+		return;
+	}
+	dirfd = open_dir(req, dir_ino, name, false, &dir);
 	if (dirfd < 0)
 		return;
 	caller_get(req, "deleted", &who);
