@@ -20,6 +20,7 @@
 #include "core/documents.h"
 
 #define CTLDIR ".locks"
+#define PAGE ".locks.html"
 #define STATE_DIR ".camlock"
 
 static void release_list(struct targets *t)
@@ -247,7 +248,8 @@ static int add_file(struct walk *w, FTSENT *e)
 	static const struct documents documents;
 	const char *path = below_root(w->place, e);
 
-	if (!documents_include(&documents, path, "", exists_beside, e))
+	if ((w->place->is_mount && !strcmp(path, PAGE)) ||
+	    !documents_include(&documents, path, "", exists_beside, e))
 		return DONE;
 	progress_step(&w->progress);
 	return add(w->into, path, false, true);
