@@ -18,8 +18,8 @@
 #include "core/wait.h"
 #include "fs/command.h"
 
-#define ASK_MS 1000
-#define ASKED_MAX 3 /* a busy machine may not answer the first time */
+#define ASK_MS 5000 /* it takes 40 ms, but on a busy machine */
+#define ASKED_MAX 3
 #define SAID_MAX (16 << 20)
 #define CMDLINE_SIZE 4096
 #define KNOWN_MAX 4096 /* then those that are gone are forgotten */
@@ -63,10 +63,10 @@ void samba_free(struct samba *s)
 	free(s);
 }
 
-/* smbd, or smbd[1.2.3.4] where it sets a title. A user may call a program of
- * his own so: then he has a seat of his own, too, and no more than that. */
-static bool is_smbd(const char *name)
+bool samba_is_smbd(const struct process *process)
 {
+	const char *name = process->name;
+
 	return !strncmp(name, "smbd", 4) &&
 	       (!name[4] || name[4] == '[' || name[4] == ':');
 }
@@ -136,12 +136,13 @@ static uint64_t ask_until(void *arg)
 	return *(const uint64_t *)arg;
 }
 
-/* All that smbstatus says. */
+/* All that smbstatus says of who is connected. Not of files: for those it would
+ * wait for smbd, which may be waiting for us. */
 static int ask(pid_t pid, struct buffer *ret_said)
 {
 	char cmdline[CMDLINE_SIZE];
 	const char *config = NULL;
-	const char *argv[] = { "smbstatus", "--json", NULL, NULL, NULL };
+	const char *argv[] = { "smbstatus", "--json", "-p", NULL, NULL, NULL };
 	_cleanup_close_ int out = memfd_create("smbstatus", MFD_CLOEXEC);
 	uint64_t until = clock_now() + ASK_MS * NSEC_PER_MSEC;
 	struct command c = { .argv = argv,
@@ -157,8 +158,8 @@ static int ask(pid_t pid, struct buffer *ret_said)
 	if (config && *config == '/') {
 		if (!is_trusted(config))
 			return -EPERM;
-		argv[2] = "-s";
-		argv[3] = config;
+		argv[3] = "-s";
+		argv[4] = config;
 	}
 	if (out < 0 || command_run(&c) != 0 || fstat(out, &st) < 0 ||
 	    st.st_size > SAID_MAX)
@@ -303,7 +304,7 @@ bool samba_find(struct samba *s, const struct process *process, uid_t uid,
 	uint64_t start;
 	bool known;
 
-	if (!is_smbd(process->name))
+	if (!samba_is_smbd(process))
 		return false;
 	start = process_start_time(process->pid);
 	snprintf(seat.id, sizeof(seat.id), "%d-%llu", (int)process->pid,

@@ -32,6 +32,11 @@ struct samba;
 int samba_open(struct samba **ret_samba);
 void samba_free(struct samba *s); /* NULL-safe */
 
+/* Whether it goes by that name: smbd, or smbd[1.2.3.4] where it sets a title.
+ * A user may call a program of his own so: then he has a seat of his own, too,
+ * and no more than that. */
+bool samba_is_smbd(const struct process *process);
+
 /* Whether the process is an smbd, and then who is behind what it does as
  * `uid`. The first time for a process it may take some 100 ms. */
 bool samba_find(struct samba *s, const struct process *process, uid_t uid,
