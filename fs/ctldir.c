@@ -14,6 +14,7 @@
 #include "fs/ctlfile.h"
 #include "fs/ctlview.h"
 #include "fs/page.h"
+#include "fs/spelling.h"
 
 /* A path the kernel has looked up. It need not be there any more. */
 struct node {
@@ -268,11 +269,30 @@ static void reply_entry(fuse_req_t req, int r,
 		ctldir_forget(fs, entry->ino, 1);
 }
 
+/* What Windows asks for in another case is what the share has. */
+static char *spell(fuse_req_t req, char *path)
+{
+	char *other = type_in_share(req, path) ? NULL
+					       : spelling_in_share(req, path);
+
+	if (!other || !type_in_share(req, other)) {
+		free(other);
+		return path;
+	}
+	free(path);
+	return other;
+}
+
 void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 {
 	_cleanup_free_ char *path = join(camfs_of(req)->ctldir, dir, name);
 	struct fuse_entry_param entry;
 	int r = path ? fill_entry(req, path, &entry) : -ESTALE;
+
+	if (r == -ENOENT && !ctlview_is_special(path)) {
+		path = spell(req, path);
+		r = fill_entry(req, path, &entry);
+	}
 
 	reply_entry(req, r, &entry);
 }
@@ -340,7 +360,7 @@ static char *path_for(fuse_req_t req, fuse_ino_t dir, const char *name)
 	char *path = join(camfs_of(req)->ctldir, dir, name);
 
 	if (path && !ctlview_is_special(path))
-		return path;
+		return spell(req, path);
 	fuse_reply_err(req, path ? EPERM : ESTALE);
 	free(path);
 	return NULL;

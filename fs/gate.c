@@ -12,6 +12,7 @@
 #include "fs/file.h"
 #include "fs/links.h"
 #include "fs/lost.h"
+#include "fs/spelling.h"
 #include "fs/succession.h"
 #include "fs/verdict.h"
 
@@ -58,6 +59,31 @@ static bool is_document(struct camfs *fs, const char *path, const char *program)
 
 	return documents_include(&fs->options->documents, path, program,
 				 has_sibling, &s);
+}
+
+static int check_path(const struct caller *who, const char *path,
+		      const struct stat *st, bool after_close)
+{
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	bool folder = st->st_nlink && S_ISDIR(st->st_mode);
+	struct wait w = caller_wait(who);
+	int r;
+
+	if (!folder && !is_document(who->fs, path, who->process.name))
+		return links_check(who, st, path);
+	r = checkouts_check(who->fs->checkouts, path, folder, after_close,
+			    &who->record, &w, &conflict);
+	r = verdict_of(who, path, r, &conflict);
+	return r == 0 ? links_check(who, st, path) : r;
+}
+
+/* To Windows, a name that another has in another case is the same one. */
+static int check_spelling(const struct caller *who, const char *path)
+{
+	_cleanup_free_ char *other = spelling_of_record(who, path);
+	struct stat none = {};
+
+	return other ? check_path(who, other, &none, false) : 0;
 }
 
 /* ---- handles ---- */
@@ -163,6 +189,8 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 	_cleanup_free_ char *path =
 		inodes_path_of(&who->fs->inodes, dir, name, &error);
 	int r = path ? verdict_sure(who, path) : error;
+	if (r == 0)
+		r = check_spelling(who, path);
 
 	if (r == 0)
 		r = grant_path(who, path, NULL, ret_grant);
@@ -346,6 +374,17 @@ static bool is_folder(const struct gate_name *n)
 	return n->st.st_nlink && S_ISDIR(n->st.st_mode);
 }
 
+static int check_all_spellings(const struct caller *who,
+			       const struct gate_name *names, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!names[i].st.st_nlink)
+			r = check_spelling(who, names[i].path);
+	return r;
+}
+
 static int check_all_aliases(const struct caller *who, struct gate_name *names,
 			     size_t n)
 {
@@ -427,7 +466,9 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 	/* two folders that had the same name, one after the other */
 	if (n == 2 && !strcmp(names[0].path, names[1].path))
 		return -ESTALE;
-	r = check_all_aliases(who, names, n);
+	r = check_all_spellings(who, names, n);
+	if (r == 0)
+		r = check_all_aliases(who, names, n);
 	if (r < 0 || n_claims == 0)
 		return r;
 	do
@@ -474,25 +515,11 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 	n->checkout = NULL;
 }
 
-static int check_path(const struct caller *who, const char *path,
-		      const struct stat *st, bool after_close)
-{
-	_cleanup_conflict_ struct registry_conflict conflict = {};
-	bool folder = st->st_nlink && S_ISDIR(st->st_mode);
-	struct wait w = caller_wait(who);
-	int r;
-
-	if (!folder && !is_document(who->fs, path, who->process.name))
-		return links_check(who, st, path);
-	r = checkouts_check(who->fs->checkouts, path, folder, after_close,
-			    &who->record, &w, &conflict);
-	r = verdict_of(who, path, r, &conflict);
-	return r == 0 ? links_check(who, st, path) : r;
-}
-
 int gate_check_name(const struct caller *who, struct gate_name *n)
 {
-	return check_path(who, n->path, &n->st, false);
+	int r = n->st.st_nlink ? 0 : check_spelling(who, n->path);
+
+	return r == 0 ? check_path(who, n->path, &n->st, false) : r;
 }
 
 void gate_made(const struct caller *who, const struct gate_name *n)
