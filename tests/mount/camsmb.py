@@ -124,18 +124,28 @@ class Machine(camtest.Abilities):
         return sorted(entry["name"] for entry in self.connection.list(folder, attribs=ALL_KINDS)
                       if entry["name"] not in (".", ".."))
 
-    def command(self, line):
-        """By smbclient: a connection, and so a seat, of its own."""
+    def smbclient(self, *lines):
+        """A connection, and so a seat, of its own. Returns how it ended, what it
+        said, and all statuses in that."""
         done = subprocess.run(
             ["smbclient", "-s", self.server.folder / "client.conf", f"//{self.address}/{SHARE}",
-             "-U", f"{self.user}%{PASSWORD}", "-c", line],
+             "-U", f"{self.user}%{PASSWORD}", "-c", ";".join(lines)],
             check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=60)
-        for word in done.stdout.split():
-            if word.startswith("NT_STATUS_"):
-                raise Status(word.rstrip(":,."))
-        check(done.returncode == 0, f"smbclient {line!r}:\n{done.stdout}")
-        return done.stdout
+            stderr=subprocess.STDOUT, text=True, timeout=120)
+        return (done.returncode, done.stdout,
+                [word.rstrip(":,.") for word in done.stdout.split()
+                 if word.startswith("NT_STATUS_")])
+
+    def statuses(self, *lines):
+        """What smbclient is told of commands that all fail."""
+        return self.smbclient(*lines)[2]
+
+    def command(self, line):
+        exit_status, said, statuses = self.smbclient(line)
+        if statuses:
+            raise Status(statuses[0])
+        check(exit_status == 0, f"smbclient {line!r}:\n{said}")
+        return said
 
 
 class Translated:
@@ -203,9 +213,10 @@ EXPORT = Path(__file__).parent.parent.parent / "scripts/samba-export"
 
 
 class Server:
-    """smbd, with its users: those of passwd that are named."""
+    """smbd, with its users: those of passwd that are named. `more` makes further
+    sections of the one for the mount."""
 
-    def __init__(self, place, mount, users=("daemon", "games", "bin")):
+    def __init__(self, place, mount, users=("daemon", "games", "bin"), more=lambda section: ""):
         # a short name: its sockets are in there, and may have 107 bytes
         self.folder = Path(tempfile.mkdtemp(prefix="smb."))
         self.folder.chmod(0o755)  # as users, smbd looks there for who lives
@@ -215,7 +226,7 @@ class Server:
         self.conf = self.folder / "smb.conf"
         section = subprocess.run([EXPORT, SHARE, mount], check=True, text=True,
                                  stdout=subprocess.PIPE).stdout
-        self.conf.write_text(SERVER_CONF.format(folder=self.folder) + section)
+        self.conf.write_text(SERVER_CONF.format(folder=self.folder) + section + more(section))
         (self.folder / "client.conf").write_text(CLIENT_CONF.format(folder=self.folder))
         for user in users:
             self.add_user(user)
@@ -297,13 +308,15 @@ class Server:
 def make_network():
     """The address one connects to is the address one comes from."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    hosts = Path(os.environ["TMPDIR"]) / "hosts"
     lines = ["127.0.0.1 localhost"]
     for name, address in MACHINES.items():
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
         lines.append(f"{address} {name}")
-    hosts.write_text("\n".join(lines) + "\n")
-    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    with tempfile.NamedTemporaryFile("w") as hosts:
+        os.chmod(hosts.name, 0o644)
+        hosts.write("\n".join(lines) + "\n")
+        hosts.flush()
+        subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
 
 
 def main(both=False):
