@@ -33,6 +33,7 @@ static const char *const always[] = {
 	".#*",		    /* emacs, mcedit: lock links */
 	"#*#",		    /* emacs: auto-save */
 	".*." ANY6,	    /* rsync */
+	"Thumbs.db",	    /* Windows' Explorer, in every folder it shows */
 	".fuse_hidden*",    /* libfuse's high-level file systems */
 };
 
@@ -68,7 +69,7 @@ static const char *const folders[] = { ".Trash-*", ".~tmp~" };
 
 static bool matches(const char *pattern, const char *name)
 {
-	return fnmatch(pattern, name, 0) == 0;
+	return fnmatch(pattern, name, FNM_CASEFOLD) == 0;
 }
 
 static bool is_beside(const char *name,

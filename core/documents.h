@@ -10,7 +10,8 @@
  * When in doubt it is a document: a checkout too many does no harm.
  *
  * Patterns are fnmatch(3)'s: one without a slash is for the name, one with a
- * slash for the path from the share.
+ * slash for the path from the share. Case makes no difference, as to Windows,
+ * where a program may well write PART.NC or its temp file ~RF4C1A.TMP.
  */
 #ifndef CORE_DOCUMENTS_H
 #define CORE_DOCUMENTS_H

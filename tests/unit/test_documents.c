@@ -58,6 +58,8 @@ static void lock_swap_and_backup_files_are_not(void)
 		"jobs/part.nc~",
 		"part.nc~4711",
 		"~$part.xlsx",
+		"jobs/PART.NC~RF4C1A.TMP",
+		"Thumbs.db",
 		"lu123.tmp",
 		"jobs/part.mcam@",
 		"part.20261123-101112.FCBak",
@@ -141,6 +143,7 @@ static void patterns_can_name_the_only_documents(void)
 	CHECK(documents_add_only(&d, "setup/*") == 0);
 	CHECK(documents_add_scratch(&d, "draft*") == 0);
 	CHECK(include(&d, "jobs/part.nc", "vim"));
+	CHECK(include(&d, "JOBS/PART.NC", "smbd"));
 	CHECK(include(&d, "setup/anything", "vim"));
 	CHECK(!include(&d, "jobs/part.txt", "vim"));
 	CHECK(!include(&d, "draft.nc", "vim"));
