@@ -26,15 +26,22 @@ static void say_holder(const struct answer *a, const char *what)
 		complain("'%s' is %s by %s", a->path, what, who.data);
 }
 
-static void say_held(const struct answer *a, const struct place *place)
+/* He may be sitting at another host, or at a Windows machine. */
+static void say_if_it_is_you(const struct answer *a, const struct place *place)
 {
 	const struct record *h = &a->holder;
 
-	say_holder(a, "checked out");
-	if (h->host && strcmp(h->host, bare_host()) != 0 && !record_is_open(h))
+	if (h->host && !record_is_open(h) &&
+	    (h->client || strcmp(h->host, bare_host()) != 0))
 		complain("if that is you, at %s: 'camlock checkout --here "
 			 "%s/%s' moves it to you here",
-			 h->host, place->root, a->path);
+			 record_machine(h), place->root, a->path);
+}
+
+static void say_held(const struct answer *a, const struct place *place)
+{
+	say_holder(a, "checked out");
+	say_if_it_is_you(a, place);
 	complain("'camlock wait %s/%s' waits until it is free", place->root,
 		 a->path);
 }
@@ -42,6 +49,7 @@ static void say_held(const struct answer *a, const struct place *place)
 static void say_not_yours(const struct answer *a, const struct place *place)
 {
 	say_holder(a, "checked out");
+	say_if_it_is_you(a, place);
 	complain("only its owner can check it in, or an admin: 'camlock break "
 		 "--reason WHY %s/%s'",
 		 place->root, a->path);
