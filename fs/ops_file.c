@@ -115,6 +115,20 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 	return -ESTALE;
 }
 
+/* Told -ESTALE, the kernel looks again for who opened it by its name. smbd has
+ * done so with O_PATH, and now opens what that got, by /proc/self/fd: it looks
+ * again itself when it is told -EAGAIN. */
+static int error_of_open(fuse_req_t req, int r)
+{
+	struct process process;
+
+	if (r == -ESTALE &&
+	    process_of_thread(fuse_req_ctx(req)->pid, &process) == 0 &&
+	    samba_is_smbd(&process))
+		return -EAGAIN;
+	return r;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct grant grant = {};
@@ -141,7 +155,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		stale_save_read(req, inode, file_of(fi)->use.fd);
 	gate_close(camfs_of(req), &grant, false, false); /* if it is left */
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse_reply_err(req, -error_of_open(req, r));
 	else if (fuse_reply_open(req, fi) < 0)
 		file_release(req, file_of(fi)); /* no RELEASE will come */
 }

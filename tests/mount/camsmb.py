@@ -71,8 +71,8 @@ def violates(function, *arguments, **options):
 class Machine(camtest.Abilities):
     """What a client can do. Paths are below the exported folder."""
 
-    def __init__(self, server, user, address):
-        self.server, self.user, self.address = server, user, address
+    def __init__(self, server, user, address, share=SHARE):
+        self.server, self.user, self.address, self.share = server, user, address, share
 
     def unix_uid(self):
         return pwd.getpwnam(self.user).pw_uid
@@ -91,7 +91,7 @@ class Machine(camtest.Abilities):
         creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
         for attempt in range(3):
             try:
-                self.connection = libsmb.Conn(self.address, SHARE, lp, creds)
+                self.connection = libsmb.Conn(self.address, self.share, lp, creds)
                 return
             except NTSTATUSError:  # of a busy machine: even "no memory" is one
                 if attempt == 2:
@@ -128,7 +128,7 @@ class Machine(camtest.Abilities):
         """A connection, and so a seat, of its own. Returns how it ended, what it
         said, and all statuses in that."""
         done = subprocess.run(
-            ["smbclient", "-s", self.server.folder / "client.conf", f"//{self.address}/{SHARE}",
+            ["smbclient", "-s", self.server.folder / "client.conf", f"//{self.address}/{self.share}",
              "-U", f"{self.user}%{PASSWORD}", "-c", ";".join(lines)],
             check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120)
@@ -274,10 +274,10 @@ class Server:
                 seats.setdefault(words[1], []).append(int(words[0]))
         return seats
 
-    def stop(self):
+    def end(self, signum=signal.SIGTERM):
         """All of them: the children are gone when nobody has our folder's
         configuration on his command line."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signum)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -288,6 +288,14 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+    def restart(self, signum):
+        self.end(signum)
+        wait_for(lambda: not self.children(), "no smbd is left", 30)
+        self.start()
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def children(self):
