@@ -96,6 +96,17 @@ check-apps: all
 	@scripts/install-packages test apps
 	@BUILD=$(B) tests/run apps/
 
+# Samba's own tests on the mount and on a folder beside it, all that count.
+check-smbtorture: all
+	@scripts/install-packages test smbtorture
+	@CAMLOCK=$(abspath $(B))/camlock SMBTORTURE=all tests/mount/smbtorture
+
+# Two minutes of saves by Windows machines and Linux users, and the same without
+# the mount.
+check-storm: all
+	@scripts/install-packages test
+	@CAMLOCK=$(abspath $(B))/camlock STORM_SECONDS=120 tests/mount/samba_storm
+
 bench: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
 
@@ -128,7 +139,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|bench|bench-quick|fuzz|install|lint|clean]'
+	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|bench|bench-quick|fuzz|install|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -136,6 +147,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps bench bench-quick fuzz run-fuzzers install lint clean help
+.PHONY: all always tests check check-apps check-smbtorture check-storm bench bench-quick fuzz run-fuzzers install lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

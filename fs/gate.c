@@ -189,9 +189,9 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 	_cleanup_free_ char *path =
 		inodes_path_of(&who->fs->inodes, dir, name, &error);
 	int r = path ? verdict_sure(who, path) : error;
+
 	if (r == 0)
 		r = check_spelling(who, path);
-
 	if (r == 0)
 		r = grant_path(who, path, NULL, ret_grant);
 	if (r < 0)

@@ -36,6 +36,7 @@ PASSWORD = "secret"
 
 WRITE_ONLY = 0x120116
 READ, WRITE, APPEND, DELETE, ATTRIBUTES = 0x120089, 0x12019f, 0x100004, 0x110080, 0x100180
+EXECUTE = 0x20
 SUPERSEDE, OPEN, CREATE, OPEN_IF, OVERWRITE, OVERWRITE_IF = range(6)
 SHARE_ALL, SHARE_READ = 7, 1  # with the first smbd itself refuses nobody
 ALL_KINDS = 0x37  # of what is listed, hidden or not
