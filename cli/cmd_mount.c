@@ -5,10 +5,12 @@
  */
 #include <getopt.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "cli/mount_args.h"
+#include "cli/mounts.h"
 #include "core/cleanup.h"
 
 static const char help[] =
@@ -52,12 +54,17 @@ static const char help[] =
 	"                          it: refuse (the default), warn, or allow\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
+	"  --json                  how it went, for programs; not with -f\n"
 	"  -o OPTION,...           as in fstab: the long options without "
 	"dashes,\n"
 	"                          lock-timeout=2,locks=/x; and what mount(8) "
 	"knows,\n"
 	"                          such as ro, nosuid, noatime, nofail, "
 	"_netdev\n"
+	"\n"
+	"Fields of --json, an object: share; mountpoint; and result, \"done\", "
+	"\"refused\" or\n"
+	"\"trouble\".\n"
 	"\n"
 	"fstab: SHARE MOUNTPOINT fuse.camlock lock-timeout=2,nofail 0 0\n";
 
@@ -79,6 +86,7 @@ static const struct option long_options[] = {
 	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
+	{ "json", no_argument, NULL, 'j' },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "debug", no_argument, NULL, 'd' },
 	{ "help", no_argument, NULL, 'h' },
@@ -92,6 +100,9 @@ static int take_option(struct mount_args *a, int c, int index, char **argv)
 		return mount_args_set(a, long_options[index].name, optarg);
 	case 'o':
 		return mount_args_add(a, optarg);
+	case 'j':
+		a->json = true;
+		return DONE;
 	case 'd':
 		a->options.debug = true;
 		a->foreground = true;
@@ -144,7 +155,22 @@ static int parse(struct mount_args *a, int argc, char **argv, bool *ret_help)
 	}
 	if (status == DONE && argc - optind != 2)
 		return bad_arguments(&cmd_mount, "SHARE MOUNTPOINT");
+	if (status == DONE && a->json && a->foreground)
+		return bad_arguments(&cmd_mount, "--json without -f");
 	return status;
+}
+
+/* The daemon returns from it as well, when it ends. */
+static int mount_and_reply(struct mount_args *a)
+{
+	pid_t pid = getpid();
+	int status = mount_args_resolve(a);
+
+	if (status == DONE)
+		status = daemon_mount(&a->options);
+	return getpid() == pid ? mounts_reply(a->options.share,
+					      a->options.mountpoint, status)
+			       : status;
 }
 
 static int run(int argc, char **argv)
@@ -161,6 +187,8 @@ static int run(int argc, char **argv)
 		return print_help(&cmd_mount);
 	a.options.share = argv[optind];
 	a.options.mountpoint = argv[optind + 1];
+	if (a.json)
+		return mount_and_reply(&a);
 	status = mount_args_resolve(&a);
 	if (status != DONE || a.fake)
 		return status;

@@ -36,7 +36,8 @@ static const char help[] =
 	"of which\n"
 	"                     share, if it is not the current folder's\n"
 	"  -o, --output FILE  where to; it must not be there yet\n"
-	"  --json             an array of objects, for programs\n"
+	"  --json             an array of objects, for programs; with --get "
+	"of the one\n"
 	"\n"
 	"Fields of --json:\n"
 	"  share  the mountpoint or share it was found in\n"
@@ -235,7 +236,9 @@ static int append_object(struct buffer *b, const struct place *place,
 		      : r;
 }
 
-static int show_objects(const struct places *places, const struct list *l)
+/* `only`: by its name, wherever it was. */
+static int show_objects(const struct places *places, const struct list *l,
+			const char *only)
 {
 	const struct place *place = &places->list[0];
 	_cleanup_free_ char *folder = folder_of(place);
@@ -243,7 +246,8 @@ static int show_objects(const struct places *places, const struct list *l)
 	int r = folder ? buffer_append(&b, "[", 1) : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < l->n; i++) {
-		if (!places_cover(places, place, l->list[i].path))
+		if (only ? strcmp(l->list[i].name, only) != 0
+			 : !places_cover(places, place, l->list[i].path))
 			continue;
 		r = buffer_append_string(&b, b.len > 1 ? ",\n  " : "\n  ");
 		if (r == 0)
@@ -335,8 +339,11 @@ static int run_on(const struct places *places, const struct options *o)
 	if (status != DONE)
 		return status;
 	if (o->get)
-		return get(&places->list[0], &l, o);
-	return o->json ? show_objects(places, &l) : show_table(places, &l);
+		status = get(&places->list[0], &l, o);
+	if (status != DONE || (o->get && !o->json))
+		return status;
+	return o->json ? show_objects(places, &l, o->get)
+		       : show_table(places, &l);
 }
 
 static int run(int argc, char **argv)

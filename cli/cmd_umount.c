@@ -24,7 +24,7 @@
 #define POLL_NS (10 * NSEC_PER_MSEC)
 
 static const char help[] =
-	"usage: camlock umount [--lazy] MOUNTPOINT\n"
+	"usage: camlock umount [--lazy] [--json] MOUNTPOINT\n"
 	"\n"
 	"Ends the mount, and returns when its daemon has given back "
 	"everything. A mount\n"
@@ -33,7 +33,13 @@ static const char help[] =
 	"  -l, --lazy  take the mount away from here now; the daemon goes on "
 	"until the\n"
 	"              last file opened through it is closed, and is not "
-	"waited for\n";
+	"waited for\n"
+	"  --json      the outcome, for programs\n"
+	"\n"
+	"Fields of --json, an object:\n"
+	"  share       what was mounted; or null\n"
+	"  mountpoint\n"
+	"  result      \"done\", \"refused\" or \"trouble\"\n";
 
 /* ---- which mount ---- */
 
@@ -163,11 +169,11 @@ static int wait_until_finished(const char *share)
 
 /* ---- the command ---- */
 
-static int unmount(const char *path, bool lazy)
+static int unmount(const char *path, bool lazy, bool json)
 {
 	_cleanup_free_ char *point = path_resolve(path);
 	_cleanup_mounts_ struct mounts mounts = {};
-	const struct mount_info *m;
+	const struct mount_info *m = NULL;
 	int status, r;
 
 	if (!point)
@@ -181,22 +187,28 @@ static int unmount(const char *path, bool lazy)
 	if (status == DONE)
 		status = geteuid() == 0 ? unmount_as_root(point, lazy)
 					: unmount_as_user(point, lazy);
-	return status != DONE || lazy ? status : wait_until_finished(m->source);
+	if (status == DONE && !lazy)
+		status = wait_until_finished(m->source);
+	return json ? mounts_reply(m ? m->source : NULL, point, status)
+		    : status;
 }
 
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "lazy", no_argument, NULL, 'l' },
+		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
-	bool lazy = false;
+	bool lazy = false, json = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, ":lh", options, NULL)) != -1) {
 		if (c == 'l')
 			lazy = true;
+		else if (c == 'j')
+			json = true;
 		else if (c == 'h')
 			return print_help(&cmd_umount);
 		else
@@ -204,7 +216,7 @@ static int run(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return bad_arguments(&cmd_umount, "one MOUNTPOINT");
-	return unmount(argv[optind], lazy);
+	return unmount(argv[optind], lazy, json);
 }
 
 const struct command cmd_umount = {

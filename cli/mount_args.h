@@ -18,6 +18,7 @@
 struct mount_args {
 	struct mount_options options; /* what it points to is below, or argv */
 	bool foreground;
+	bool json;
 	bool fake;   /* mount(8) -f: all but the mount itself */
 	bool sloppy; /* mount(8) -s: unknown words in -o are dropped */
 	char *share;

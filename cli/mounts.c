@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
+#include "core/buffer.h"
 #include "core/cleanup.h"
+#include "core/json.h"
 
 #define FS_TYPE "fuse.camlock"
 
@@ -170,4 +173,28 @@ size_t mounts_count(const struct mounts *m, const char *source)
 		n += m->list[i].is_camlock && !strcmp(m->list[i].root, "/") &&
 		     !strcmp(m->list[i].source, source);
 	return n;
+}
+
+int mounts_reply(const char *share, const char *point, int status)
+{
+	static const char *const results[] = {
+		[DONE] = "done",
+		[REFUSED] = "refused",
+		[USAGE] = "usage",
+		[TROUBLE] = "trouble",
+	};
+	_cleanup_buffer_ struct buffer b = {};
+	int r = buffer_append_string(&b, "{\"share\": ");
+
+	if (r == 0)
+		r = share ? json_append_string(&b, share)
+			  : buffer_append_string(&b, "null");
+	if (r == 0)
+		r = buffer_append_string(&b, ", \"mountpoint\": ");
+	if (r == 0)
+		r = json_append_string(&b, point);
+	if (r < 0)
+		return fail(TROUBLE, "out of memory");
+	printf("%s, \"result\": \"%s\"}\n", b.data, results[status]);
+	return status;
 }

@@ -42,6 +42,10 @@ const struct mount_info *mounts_find_whole(const struct mounts *m,
 /* How many camlock mounts of that share there are. */
 size_t mounts_count(const struct mounts *m, const char *source);
 
+/* What --json of the commands that make and end one prints: how it went.
+ * `share` may be NULL. Returns the exit status it was given, or TROUBLE. */
+int mounts_reply(const char *share, const char *point, int status);
+
 /* Whether `path` is `folder` or below it; "" is above everything. */
 bool path_is_below(const char *path, const char *folder);
 
