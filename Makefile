@@ -5,6 +5,9 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= /sbin
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CFLAGS ?= -O2 -g
 FUZZ_SECONDS ?= 60
 
@@ -13,7 +16,7 @@ comma := ,
 variant := $(strip $(subst $(comma), ,$(SANITIZE)) $(LIBFUSE))
 B := build$(if $(variant),/$(subst $() ,-,$(variant)))
 
-ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean lint uninstall,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(LIBFUSE),system)
 ifneq ($(shell pkg-config --exists 'fuse3 >= 3.14' && echo yes),yes)
 $(error LIBFUSE=system: no libfuse 3.14 or newer here, install libfuse3-dev)
@@ -121,10 +124,33 @@ run-fuzzers: $(fuzzers)
 		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 \
 		-artifact_prefix=$$f. $$f.corpus $$(ls -d tests/fuzz/corpus/$${f##*/} 2>/dev/null) || exit; done
 
+manuals = $(foreach m,$(wildcard docs/*.[1-8]),man$(subst .,,$(suffix $m))/$(notdir $m))
+
 install: all
 	install -D -m 755 $(B)/camlock $(DESTDIR)$(BINDIR)/camlock
-	install -d $(DESTDIR)$(SBINDIR)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)/etc/camlock
 	ln -sf $(BINDIR)/camlock $(DESTDIR)$(SBINDIR)/mount.fuse.camlock
+	for m in $(manuals); do install -D -m 644 docs/$${m#*/} $(DESTDIR)$(MANDIR)/$$m || exit; done
+	ln -sf camlock-mount.8 $(DESTDIR)$(MANDIR)/man8/mount.fuse.camlock.8
+	install -D -m 644 scripts/camlock.bash $(DESTDIR)$(COMPLETIONDIR)/camlock
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,@BINDIR@,$(BINDIR),' scripts/camlock@.service.in >$(DESTDIR)$(UNITDIR)/camlock@.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/camlock@.service
+
+# What is in /etc/camlock stays.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/camlock $(DESTDIR)$(SBINDIR)/mount.fuse.camlock \
+		$(DESTDIR)$(COMPLETIONDIR)/camlock $(DESTDIR)$(UNITDIR)/camlock@.service \
+		$(manuals:%=$(DESTDIR)$(MANDIR)/%) $(DESTDIR)$(MANDIR)/man8/mount.fuse.camlock.8
+	-rmdir $(DESTDIR)/etc/camlock
+
+# A Debian package, in build/; and the same installed, run and purged on each
+# release in turn.
+deb: all
+	@scripts/deb
+
+check-deb: deb
+	@scripts/check-deb
 
 sources = $$(git ls-files -co --exclude-standard $(1))
 lint:
@@ -139,7 +165,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|bench|bench-quick|fuzz|install|lint|clean]'
+	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|bench|bench-quick|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -147,6 +173,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps check-smbtorture check-storm bench bench-quick fuzz run-fuzzers install lint clean help
+.PHONY: all always tests check check-apps check-smbtorture check-storm bench bench-quick fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
