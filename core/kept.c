@@ -148,7 +148,7 @@ static int judge_seize(struct registry *r, struct request *q, size_t i)
 		return requests_conflict(q, path, was);
 	if (q->only_lease &&
 	    (!record_is_open(was) || strcmp(was->lease, q->only_lease) != 0 ||
-	     requests_judge_holder(r, was) == LEASE_LIVE))
+	     requests_judge_holder(r, path, was) == LEASE_LIVE))
 		return requests_conflict(q, path, was);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "core/cleanup.h"
 #include "core/events.h"
 #include "core/held.h"
+#include "core/writers.h"
 
 #define PUT_OFF_MS 1 /* how long a checkin may wait for a leader */
 #define COMPANY_FOR (10 * NSEC_PER_SEC) /* after others' last rewrite */
@@ -305,13 +306,23 @@ int leader_start(struct registry *r)
 	return -pthread_create(&r->keeper_thread, NULL, keep, r);
 }
 
-/* Every checkout still out is queued as a checkin. */
+static bool is_written(const struct registry *r, const char *path)
+{
+	return r->options.share_dir > 0 &&
+	       writers_exist_at(r->options.share_dir, path);
+}
+
+/* Every checkout still out is queued as a checkin; but if its file can be
+ * written to without us, its record is left, to who takes it over. */
 static void check_all_in(struct registry *r)
 {
 	for (size_t i = 0; i < r->held.n_slots; i++) {
 		for (struct hash_node *n = r->held.slots[i]; n; n = n->next) {
-			struct request *q = new_checkin(
-				container_of(n, struct held, node)->path);
+			const char *path =
+				container_of(n, struct held, node)->path;
+			struct request *q = is_written(r, path)
+						    ? NULL
+						    : new_checkin(path);
 
 			if (q)
 				enqueue(r, q);

@@ -13,10 +13,12 @@
  * An *open* checkout belongs to the mount that took it and names its lease;
  * the registry remembers it, and puts it back if another program's rewrite
  * lost it ("reasserted"), unless another file is at the path by now: then it
- *was broken through another mount. An open record whose lease is stale is
- *nobody's: it is dropped ("reaped") at start, and whenever it is in somebody's
- *way. That of a host which was given up, but may yet write (core/witness.h),
- *can be seized by whoever it is in the way of.
+ * was broken through another mount. An open record whose lease is stale is
+ * nobody's: it is dropped ("reaped") at start, and whenever it is in somebody's
+ * way. But who is gone may yet write: a host that was given up
+ * (core/witness.h), or a program of this host's, to which the kernel gives the
+ * file although its mount is gone (core/writers.h). Such a record can be seized
+ * by whoever it is in the way of.
  *
  * Concurrent requests are combined: one thread takes the file lock, applies
  * all that wait, and writes once.
@@ -67,6 +69,7 @@ struct registry_event {
 };
 
 struct registry_options {
+	int share_dir;		/* borrowed; 0: files are not looked at */
 	int state_dir;		/* `.camlock`; borrowed, outlives it */
 	int locks_dir;		/* where locks.json is; borrowed */
 	const char *locks_name; /* usually "locks.json" */

@@ -11,17 +11,24 @@
 #include "core/held.h"
 #include "core/path.h"
 #include "core/timestamp.h"
+#include "core/writers.h"
 
 bool requests_is_ours(struct registry *r, const struct record *rec)
 {
 	return record_is_open(rec) && !strcmp(rec->lease, r->engine->lease);
 }
 
-int requests_judge_holder(struct registry *r, const struct record *rec)
+int requests_judge_holder(struct registry *r, const char *path,
+			  const struct record *rec)
 {
-	return record_is_open(rec) && !requests_is_ours(r, rec)
-		       ? engine_judge(r->engine, rec->lease)
-		       : LEASE_LIVE;
+	int holder = LEASE_LIVE;
+
+	if (record_is_open(rec) && !requests_is_ours(r, rec))
+		holder = engine_judge(r->engine, rec->lease);
+	if (holder == LEASE_STALE && r->options.share_dir > 0 &&
+	    writers_exist_at(r->options.share_dir, path))
+		holder = LEASE_GIVEN_UP;
+	return holder;
 }
 
 bool registry_is_stale(struct registry *r, const struct record *rec)
@@ -66,7 +73,7 @@ int requests_conflict(struct request *q, const char *path,
 static int judge_others(struct registry *r, struct request *q, const char *path,
 			struct record *rec)
 {
-	int holder = requests_judge_holder(r, rec);
+	int holder = requests_judge_holder(r, path, rec);
 
 	if (holder == LEASE_STALE)
 		reap(r, q, path, rec);
@@ -162,7 +169,7 @@ int requests_judge_text(struct registry *r, const char *path, const char *text,
 		return err;
 	if (err < 0 || record_owned_by(&now, owner))
 		return 0;
-	holder = requests_judge_holder(r, &now);
+	holder = requests_judge_holder(r, path, &now);
 	if (holder == LEASE_STALE || holder == LEASE_GIVEN_UP)
 		return 0;
 	return requests_conflict(&q, path, &now);
@@ -343,7 +350,8 @@ int request_reap(struct registry *r, struct request *q)
 		_cleanup_record_ struct record rec = {};
 
 		if (requests_find(r, paths.data + at, &rec) > 0 &&
-		    requests_judge_holder(r, &rec) == LEASE_STALE)
+		    requests_judge_holder(r, paths.data + at, &rec) ==
+			    LEASE_STALE)
 			reap(r, q, paths.data + at, &rec);
 	}
 	return err;

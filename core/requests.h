@@ -96,7 +96,8 @@ int request_nothing(struct registry *r, struct request *q);
 
 /* What is to be thought of who has a record: LEASE_LIVE if it is ours, or a
  * kept one; else as engine_judge(). */
-int requests_judge_holder(struct registry *r, const struct record *rec);
+int requests_judge_holder(struct registry *r, const char *path,
+			  const struct record *rec);
 
 /* Kept checkouts, and taking over: core/kept.c. */
 int request_keep(struct registry *r, struct request *q);

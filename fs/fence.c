@@ -11,9 +11,10 @@
 #include "core/beneath.h"
 #include "core/cleanup.h"
 #include "core/recovered.h"
+#include "core/writers.h"
 #include "fs/creds.h"
 #include "fs/log.h"
-#include "fs/mapped.h"
+#include "fs/stale_save.h"
 #include "fs/watch.h"
 
 #define ENTRY_SIZE (64 << 10)
@@ -21,15 +22,6 @@
 #define NO_GROUP ((gid_t)65534)
 
 /* ---- whether ---- */
-
-/* Whether nobody on this host can write to the file. */
-static bool is_quiet(const struct camfs *fs, const char *path)
-{
-	_cleanup_close_ int fd =
-		beneath_open(fs->share.root_fd, path, O_RDONLY | O_NONBLOCK, 0);
-
-	return fd < 0 || mapped_is_over(fd);
-}
 
 bool fence_is_needed(struct camfs *fs, const char *path,
 		     const struct seizure *s)
@@ -43,7 +35,7 @@ bool fence_is_needed(struct camfs *fs, const char *path,
 		    : fs->share.is_network ||
 			      (was->host && strcmp(was->host, fs->host) != 0))
 		return true;
-	return !is_quiet(fs, path);
+	return writers_exist_at(fs->share.root_fd, path);
 }
 
 /* ---- whose it is then ---- */

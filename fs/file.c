@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/writers.h"
 #include "fs/backing.h"
 #include "fs/mapped.h"
 
@@ -177,7 +178,7 @@ static int open_mapping_probe(const struct open_file *file)
 static bool is_mapped(int probe)
 {
 	for (int i = 0; i < LOOKS_AT_ONCE; i++) {
-		if (mapped_is_over(probe))
+		if (!writers_exist(probe))
 			return false;
 		sched_yield();
 	}
@@ -241,16 +242,41 @@ static void take_all(void *arg, struct inode *inode)
 	}
 }
 
-void file_close_all(struct camfs *fs)
+/* No descriptor of ours that could write, so that others' can be told. */
+static void read_only(struct open_file *file)
+{
+	int reader = backing_open_reader(file);
+
+	if (reader < 0)
+		return;
+	close(file->use.fd);
+	file->use.fd = reader;
+}
+
+void file_leave(struct camfs *fs, struct open_file *file)
+{
+	seen_end(fs->seen, file->grant.write, NULL, false);
+	free(file->grant.folder);
+	free(file);
+}
+
+void file_close_all(struct camfs *fs, bool early)
 {
 	struct open_files all = {};
 
 	inodes_for_each(&fs->inodes, take_all, &all);
+	for (struct inode_use *u = all.uses; early && u; u = u->next)
+		read_only(file_of_use(u));
 	while (all.uses) {
 		struct open_file *file = file_of_use(all.uses);
 
 		all.uses = file->use.next;
-		file_close(fs, file);
+		if (early && writers_exist(file->use.fd)) {
+			close(file->use.fd);
+			file_leave(fs, file);
+		} else {
+			file_close(fs, file);
+		}
 	}
 }
 

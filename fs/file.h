@@ -67,8 +67,14 @@ void file_free(struct camfs *fs, struct open_file *file, bool written);
 
 /* The same for all that are left when the session is over. The kernel tells of
  * no close any more, not even of the last ones before the end: when nothing is
- * open any more it forgets what it has not told yet. */
-void file_close_all(struct camfs *fs);
+ * open any more it forgets what it has not told yet. `early`: there are files
+ * that somebody has open; those he can write to by kernel passthrough are left
+ * to him. */
+void file_close_all(struct camfs *fs, bool early);
+
+/* Frees one that can be written to without us, and outlives us: its checkout is
+ * not given back, and whoever takes it over then sets the file aside. */
+void file_leave(struct camfs *fs, struct open_file *file);
 
 /* Whether an open file's size or time is not what it was. */
 bool file_has_changed(int fd, const struct stat *start);

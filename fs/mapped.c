@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "core/cleanup.h"
 #include "core/wait.h"
+#include "core/writers.h"
 #include "fs/file.h"
 
 #define PAUSE_FIRST (1 * NSEC_PER_MSEC)
@@ -51,16 +51,6 @@ struct mapped {
 	struct watcher *watchers; /* under mutex */
 	bool closing;		  /* under mutex */
 };
-
-bool mapped_is_over(int fd)
-{
-	/* told by a signal that is ignored by default, if it is broken */
-	fcntl(fd, F_SETSIG, SIGURG);
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-		return errno != EAGAIN;
-	fcntl(fd, F_SETLEASE, F_UNLCK);
-	return true;
-}
 
 static void finish(struct mapped *m, struct mapping *map)
 {
@@ -118,7 +108,7 @@ static void *watch(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&m->mutex);
-		over = mapped_is_over(map->fd);
+		over = !writers_exist(map->fd);
 		pthread_mutex_lock(&m->mutex);
 		if (!over) {
 			put_off(map);
@@ -311,13 +301,19 @@ int mapped_open(struct mapped **ret_mapped, struct camfs *fs)
 }
 
 /* Nobody waits for these mappings any more. */
-static void finish_all(struct watcher *w)
+static void end_all(struct watcher *w)
 {
 	while (w->list) {
 		struct mapping *map = w->list;
 
 		w->list = map->next;
-		finish(w->mapped, map);
+		if (!writers_exist(map->fd)) {
+			finish(w->mapped, map);
+			continue;
+		}
+		close(map->fd);
+		file_leave(w->mapped->fs, map->file);
+		free(map);
 	}
 }
 
@@ -334,7 +330,7 @@ void mapped_stop(struct mapped *m)
 	pthread_mutex_unlock(&m->mutex);
 	for (struct watcher *w = m->watchers; w && !stopped; w = w->next) {
 		pthread_join(w->thread, NULL);
-		finish_all(w);
+		end_all(w);
 	}
 }
 

@@ -14,15 +14,12 @@ struct mapping;
 
 int mapped_open(struct mapped **ret_mapped, struct camfs *fs);
 
-/* It looks no more, and tells the kernel nothing; before the session ends. */
+/* It looks no more, and tells the kernel nothing; before the session ends. What
+ * is still mapped outlives us: file_leave(). */
 void mapped_stop(struct mapped *m);
 
 /* Forgets what it waits for. NULL-safe. */
 void mapped_free(struct mapped *m);
-
-/* Whether nobody can write to the file of this descriptor, which was opened
- * for reading only. */
-bool mapped_is_over(int fd);
 
 /* Whether it waits for the end of a mapping of that file. */
 bool mapped_has(struct mapped *m, const struct stat *st);

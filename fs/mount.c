@@ -92,6 +92,7 @@ static bool is_told_to_stop(void *unused)
 static int open_registry(struct camfs *fs)
 {
 	struct registry_options options = {
+		.share_dir = fs->share.root_fd,
 		.state_dir = fs->share.state_fd,
 		.locks_dir = fs->share.locks_dir,
 		.locks_name = fs->share.locks_name,
@@ -291,7 +292,8 @@ struct stopper {
 	struct camfs *fs;
 	dev_t dev; /* of the mount */
 	pthread_t thread;
-	atomic_bool over; /* the mount is gone: nothing to stop */
+	atomic_bool over;  /* the mount is gone: nothing to stop */
+	atomic_bool early; /* it ends while files are open */
 };
 
 /* Returns the signal, or 0 when the mount is gone. */
@@ -329,6 +331,7 @@ static void *stop(void *arg)
 	if (!sig)
 		return NULL;
 	log_warning("signal %d again: ending at once", sig);
+	s->early = true;
 	fuse_session_exit(s->fs->session);
 	return NULL;
 }
@@ -384,7 +387,7 @@ static int mount_and_serve(struct camfs *fs)
 		r = serve(fs);
 		end_stopper(&stopper);
 	}
-	file_close_all(fs);
+	file_close_all(fs, stopper.early);
 	mapped_stop(fs->mapped);
 	watcher_stop(fs->watcher);
 	if (is_mounted(&stopper))

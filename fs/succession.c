@@ -8,14 +8,23 @@
 #include "fs/fence.h"
 #include "fs/log.h"
 
+/* Why what he has open is set aside. */
+static const char *what_is_known(const struct caller *who,
+				 const struct record *was)
+{
+	return was->host && !strcmp(was->host, who->fs->host)
+		       ? "is gone, while his program can still write to it"
+		       : "has not been heard of for too long";
+}
+
 static void tell(const struct caller *who, const char *path,
 		 const struct record *was)
 {
 	log_warning("reaped '%s': checked out by %s on %s since %s by a mount "
-		    "that has not been heard of for too long; %s (pid %s) "
-		    "takes it over",
+		    "that %s; %s (pid %s) takes it over",
 		    path, was->user, log_or_unknown(record_machine(was)),
-		    log_or_unknown(was->timestamp), who->user, who->pid);
+		    log_or_unknown(was->timestamp), what_is_known(who, was),
+		    who->user, who->pid);
 	history_append(&who->fs->history, HISTORY_REAPED, path, was, NULL);
 }
 
@@ -27,12 +36,12 @@ static int set_aside(const struct caller *who, const char *path,
 	int r = fence_set_aside(who->fs, path, s, &recovered);
 
 	if (r < 0)
-		log_error("cannot take '%s' over from %s on %s, which has not "
-			  "been heard of for too long: setting it aside in "
+		log_error("cannot take '%s' over from %s on %s, whose mount "
+			  "%s: setting it aside in "
 			  "'" STATE_NAME "/" RECOVERED_DIR "': %s",
 			  path, s->was.user,
 			  log_or_unknown(record_machine(&s->was)),
-			  strerror(-r));
+			  what_is_known(who, &s->was), strerror(-r));
 	return r;
 }
 
