@@ -18,7 +18,7 @@
 #include "core/escape.h"
 #include "core/json.h"
 #include "core/recovered.h"
-#include "core/timestamp.h"
+#include "core/stamp.h"
 
 static const char help[] =
 	"usage: camlock recovered [--json] [PATH...]\n"
@@ -57,7 +57,7 @@ struct options {
 struct found {
 	char *name; /* TIME-USER/PATH */
 	char time[TIMESTAMP_SIZE];
-	char *user;	  /* in name's copy */
+	const char *user; /* in name's copy */
 	const char *path; /* in name */
 	char *parts;	  /* the copy */
 	off_t size;
@@ -84,18 +84,12 @@ static void list_release(struct list *l)
 static bool take_apart(struct found *f)
 {
 	char *slash = strchr(f->parts, '/');
-	char *zone = strchr(f->parts, 'Z');
-	struct timespec when;
 
-	if (!slash || !zone || zone > slash || zone[1] != '-')
+	if (!slash)
 		return false;
-	*slash = zone[1] = '\0';
-	if (timestamp_parse(f->parts, &when) < 0)
-		return false;
-	timestamp_format(&when, f->time);
-	f->user = zone + 2;
+	*slash = '\0';
 	f->path = f->name + (slash - f->parts) + 1;
-	return true;
+	return stamp_parse(f->parts, f->time, &f->user);
 }
 
 /* Returns 0 or -ENOMEM; what is not named as ours is left out. */

@@ -3,106 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "core/beneath.h"
 #include "core/buffer.h"
 #include "core/cleanup.h"
-#include "core/timestamp.h"
+#include "core/copy.h"
+#include "core/stamp.h"
 
-#define COPY_SIZE (1 << 30) /* at a time */
-#define BUFFER_SIZE (128 << 10)
 #define TRIES 10
 
 /* ---- the copy ---- */
-
-static int copy_by_hand(int from, int to)
-{
-	_cleanup_free_ char *buf = malloc(BUFFER_SIZE);
-	off_t at = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = pread(from, buf, BUFFER_SIZE, at);
-
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		for (ssize_t done = 0; done < n;) {
-			ssize_t m = pwrite(to, buf + done, (size_t)(n - done),
-					   at + done);
-
-			if (m < 0)
-				return -errno;
-			done += m;
-		}
-		at += n;
-	}
-}
-
-static int copy_content(int from, int to)
-{
-	ssize_t n;
-
-	if (ioctl(to, FICLONE, from) == 0)
-		return 0;
-	do
-		n = copy_file_range(from, NULL, to, NULL, COPY_SIZE, 0);
-	while (n > 0);
-	return n == 0 ? 0 : copy_by_hand(from, to);
-}
-
-/* One that can't be copied is left out: the file system may not have them. */
-static void copy_xattr(int from, int to, const char *name)
-{
-	ssize_t size = fgetxattr(from, name, NULL, 0);
-	_cleanup_free_ char *value = size < 0 ? NULL : malloc((size_t)size + 1);
-
-	if (!value)
-		return;
-	size = fgetxattr(from, name, value, (size_t)size);
-	if (size >= 0)
-		fsetxattr(to, name, value, (size_t)size, 0);
-}
-
-/* ACLs are among them. */
-static void copy_xattrs(int from, int to)
-{
-	ssize_t size = flistxattr(from, NULL, 0);
-	_cleanup_free_ char *names = size <= 0 ? NULL : malloc((size_t)size);
-
-	if (!names)
-		return;
-	size = flistxattr(from, names, (size_t)size);
-	for (const char *name = names; name < names + size;
-	     name += strlen(name) + 1)
-		copy_xattr(from, to, name);
-}
-
-/* The mode last: a change of owner takes set-user-ID bits away. */
-static int copy_attributes(int from, int to)
-{
-	struct timespec times[2];
-	struct stat st;
-
-	if (fstat(from, &st) < 0)
-		return -errno;
-	if (fchown(to, st.st_uid, st.st_gid) < 0 && errno != EPERM)
-		return -errno;
-	copy_xattrs(from, to);
-	if (fchmod(to, st.st_mode & 07777) < 0)
-		return -errno;
-	times[0] = st.st_atim;
-	times[1] = st.st_mtim;
-	futimens(to, times);
-	return fsync(to) < 0 ? -errno : 0;
-}
 
 static int copy_file(int from, int dir, const char *name)
 {
@@ -113,6 +27,8 @@ static int copy_file(int from, int dir, const char *name)
 
 	if (r == 0)
 		r = copy_attributes(from, to);
+	if (r == 0 && fsync(to) < 0)
+		r = -errno;
 	if (r < 0 && to >= 0)
 		unlinkat(dir, name, 0);
 	return r;
@@ -237,14 +153,8 @@ static void give_folder(int dir, const char *folder, uid_t uid)
 static int format_name(const char *path, const char *user, char **ret_name)
 {
 	_cleanup_buffer_ struct buffer name = {};
-	char now[TIMESTAMP_SIZE];
-	int r;
+	int r = stamp_append(&name, user);
 
-	timestamp_now(now);
-	now[strcspn(now, "+")] = '\0';
-	r = buffer_printf(&name, "%sZ-", now);
-	for (const char *c = user; r == 0 && *c; c++)
-		r = buffer_append(&name, *c == '/' || *c == '\n' ? "_" : c, 1);
 	if (r == 0)
 		r = buffer_printf(&name, "/%s", path);
 	if (r < 0)
