@@ -138,7 +138,8 @@ static int answer_parse(struct answer *ret_answer, const struct buffer *text)
 
 static int format(struct buffer *b, const struct ask *a)
 {
-	static const char *const verbs[] = { "checkout", "checkin", "break" };
+	static const char *const verbs[] = { "checkout", "checkin", "break",
+					     "revert" };
 	static const char *const modes[] = { "", "steal", "here" };
 	const char *head[] = { verbs[a->verb], modes[a->mode], a->message };
 	int r = 0;

@@ -22,8 +22,9 @@
 #define WHY_NO_FILE "no-such-file"
 #define WHY_NO_PERMISSION "no-permission" /* he may not write it */
 #define WHY_NOT_A_DOCUMENT "not-a-document"
-#define WHY_NOT_ADMIN "not-admin" /* break, steal */
-#define WHY_NOT_HERE "not-here"	  /* a bare share can't do it */
+#define WHY_NOT_ADMIN "not-admin"	 /* break, steal */
+#define WHY_NO_VERSION "no-such-version" /* revert */
+#define WHY_NOT_HERE "not-here"		 /* a bare share can't do it */
 
 #define ASK_MESSAGE_MAX 4096 /* bytes, as the mount takes them */
 
@@ -32,6 +33,7 @@ struct ask {
 		ASK_CHECKOUT,
 		ASK_CHECKIN,
 		ASK_BREAK,
+		ASK_REVERT, /* message: the version; of a mount only */
 	} verb;
 	enum ask_mode {
 		ASK_PLAIN,

@@ -386,8 +386,10 @@ static int run(struct doing *d)
 		return checkout(d);
 	case ASK_CHECKIN:
 		return checkin(d);
-	default:
+	case ASK_BREAK:
 		return break_all(d);
+	default:
+		return refuse(d, d->ask->paths[0], WHY_NOT_HERE);
 	}
 }
 

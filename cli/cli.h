@@ -38,6 +38,9 @@ extern const struct command cmd_checkin;
 extern const struct command cmd_wait;
 extern const struct command cmd_break;
 extern const struct command cmd_recovered;
+extern const struct command cmd_versions;
+extern const struct command cmd_diff;
+extern const struct command cmd_revert;
 extern const struct command cmd_doctor;
 extern const struct command cmd_metrics;
 

@@ -52,6 +52,13 @@ static const char help[] =
 	"  --stale-save=WHAT       a program saves what another has changed "
 	"since it read\n"
 	"                          it: refuse (the default), warn, or allow\n"
+	"  --keep-versions N       how many of each file, as before a save, "
+	"are kept for\n"
+	"                          'camlock revert' (5; 0: none)\n"
+	"  --versions-space SIZE   room for all of them, 500M, 20G (a "
+	"tenth of the disk)\n"
+	"  --versions-copy SIZE    a larger file is kept only where that is no "
+	"work (1G)\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
 	"  --json                  how it went, for programs; not with -f\n"
@@ -85,6 +92,9 @@ static const struct option long_options[] = {
 	{ "on-event", required_argument, NULL, BY_NAME },
 	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
+	{ "keep-versions", required_argument, NULL, BY_NAME },
+	{ "versions-space", required_argument, NULL, BY_NAME },
+	{ "versions-copy", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
 	{ "json", no_argument, NULL, 'j' },
 	{ "foreground", no_argument, NULL, 'f' },

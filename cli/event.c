@@ -63,6 +63,9 @@ static int append_purpose(struct buffer *b, const struct event *e)
 	    !strcmp(e->event, HISTORY_STOLEN))
 		return person_append_quoted(b, "; because \"", e->who.message,
 					    "\"");
+	if (!strcmp(e->event, HISTORY_REVERTED))
+		return person_append_quoted(b, ": to version ", e->who.message,
+					    "");
 	if (!strcmp(e->event, HISTORY_RECOVERED))
 		return person_append_quoted(b, "; put aside as ",
 					    e->who.message, "");

@@ -12,6 +12,7 @@
 #include "core/cleanup.h"
 
 #define SECONDS_MAX 86400.0
+#define VERSIONS_MAX 10000
 
 /* Those that libfuse hands to the kernel. */
 static const char *const kernel_flags[] = {
@@ -207,6 +208,55 @@ static int set_stale_save(struct mount_args *a, const char *value)
 		    value);
 }
 
+static int set_keep_versions(struct mount_args *a, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || n > VERSIONS_MAX)
+		return fail(USAGE,
+			    "keep-versions: '%s' is no number from 0 to %d",
+			    value, VERSIONS_MAX);
+	a->options.versions = (unsigned)n;
+	return DONE;
+}
+
+/* 500K, 2G, ... */
+static int parse_size(const char *name, const char *value, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) ||
+	    n > UINT64_MAX >> (shift + 1))
+		return fail(USAGE,
+			    "%s: '%s' is no size: give bytes, or a number with "
+			    "K, M, G or T, such as 2G",
+			    name, value);
+	*ret_bytes = (uint64_t)n << shift;
+	return DONE;
+}
+
+static int set_versions_space(struct mount_args *a, const char *value)
+{
+	int status =
+		parse_size("versions-space", value, &a->options.versions_space);
+
+	if (status == DONE && a->options.versions_space == 0)
+		return fail(USAGE, "versions-space: 0 leaves room for none: "
+				   "keep-versions=0 says so");
+	return status;
+}
+
+static int set_versions_copy(struct mount_args *a, const char *value)
+{
+	return parse_size("versions-copy", value,
+			  &a->options.versions_copy_max);
+}
+
 static int set_no_passthrough(struct mount_args *a, const char *value)
 {
 	a->options.passthrough = false;
@@ -231,6 +281,9 @@ static const struct mount_option {
 	{ "on-event", true, set_on_event },
 	{ "metrics", true, set_metrics },
 	{ "stale-save", true, set_stale_save },
+	{ "keep-versions", true, set_keep_versions },
+	{ "versions-space", true, set_versions_space },
+	{ "versions-copy", true, set_versions_copy },
 	{ "no-passthrough", false, set_no_passthrough },
 };
 

@@ -100,6 +100,13 @@ static void say_not_admin(const struct answer *a, const struct place *place)
 		 a->path);
 }
 
+static void say_no_version(const struct answer *a, const struct place *place)
+{
+	complain("that version of '%s' is not kept any more: 'camlock versions "
+		 "%s/%s' lists those that are",
+		 a->path, place->root, a->path);
+}
+
 static void say_refused(const struct answer *a, const struct place *place)
 {
 	static const struct {
@@ -115,6 +122,7 @@ static void say_refused(const struct answer *a, const struct place *place)
 		{ WHY_NOT_A_DOCUMENT, say_no_document },
 		{ WHY_NOT_ADMIN, say_not_admin },
 		{ WHY_NOT_HERE, say_not_here },
+		{ WHY_NO_VERSION, say_no_version },
 	};
 
 	for (size_t i = 0; i < sizeof(says) / sizeof(*says); i++) {

@@ -320,11 +320,45 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 
 /* ---- while it lasts, and after ---- */
 
+bool checkouts_begin_version(struct checkouts *c, struct checkout *co,
+			     bool surely)
+{
+	LOCK_SCOPE(&c->mutex);
+	while (co->keeping)
+		wait_on(&c->changed, &c->mutex, UINT64_MAX);
+	if (surely)
+		free(take_ptr(co->version));
+	if (co->kept)
+		return false;
+	co->kept = co->keeping = true;
+	return true;
+}
+
+void checkouts_end_version(struct checkouts *c, struct checkout *co, char *name)
+{
+	LOCK_SCOPE(&c->mutex);
+	co->version = name;
+	co->keeping = false;
+	pthread_cond_broadcast(&c->changed);
+}
+
+/* Under the mutex, without uses: the next one keeps one again. */
+static void end_versions(struct checkout *co, char **ret_version)
+{
+	_cleanup_free_ char *version = take_ptr(co->version);
+
+	if (!co->written && ret_version)
+		*ret_version = take_ptr(version);
+	co->kept = false;
+}
+
 /* Under the mutex, which it may let go in between: one use less. */
 static bool end_use(struct checkouts *c, struct checkout *co, bool written,
-		    pid_t pid, struct record *ret_record)
+		    pid_t pid, struct record *ret_record, char **ret_version)
 {
 	co->written |= written;
+	if (co->uses == 1)
+		end_versions(co, ret_version);
 	if (co->fenced) {
 		if (--co->uses == 0)
 			taken_free_fenced(c, co);
@@ -344,12 +378,13 @@ static bool end_use(struct checkouts *c, struct checkout *co, bool written,
 }
 
 bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
-			 bool written, pid_t pid, struct record *ret_record)
+			 bool written, pid_t pid, struct record *ret_record,
+			 char **ret_version)
 {
 	LOCK_SCOPE(&c->mutex);
 	if (flushed)
 		co->flushed--;
-	return end_use(c, co, written, pid, ret_record);
+	return end_use(c, co, written, pid, ret_record, ret_version);
 }
 
 void checkouts_give_up(struct checkouts *c, struct checkout *co)
@@ -358,7 +393,7 @@ void checkouts_give_up(struct checkouts *c, struct checkout *co)
 
 	LOCK_SCOPE(&c->mutex);
 	co->operations--;
-	end_use(c, co, false, 0, &was);
+	end_use(c, co, false, 0, &was, NULL);
 }
 
 void checkouts_flushed(struct checkouts *c, struct checkout *co, bool flushed)

@@ -137,9 +137,24 @@ void checkouts_name_made(struct checkouts *c, const char *path);
 /* One use less; `flushed`: it was counted as flushed; `written`: something was
  * written by it; `pid`: the process it was of. Returns whether the document is
  * done with and was written, and then ret_record is what the record said, for
- * the caller to release. */
+ * the caller to release. If it was done with and not written, ret_version is
+ * set to the version that was not needed, if there is one; for him, too. It may
+ * be NULL. */
 bool checkouts_give_back(struct checkouts *c, struct checkout *co, bool flushed,
-			 bool written, pid_t pid, struct record *ret_record);
+			 bool written, pid_t pid, struct record *ret_record,
+			 char **ret_version);
+
+/* Of what a document was before it is written, a version is kept once for all
+ * uses without a gap. Whether that is now to be done; whoever else asks waits
+ * until checkouts_end_version(). `surely`: an operation on the name, which will
+ * not leave the file as it is; a handle may be closed with nothing written. */
+bool checkouts_begin_version(struct checkouts *c, struct checkout *co,
+			     bool surely);
+
+/* `name`, on the heap and taken over: what was kept for a handle, by the name
+ * that checkouts_give_back() says if it was not needed; or NULL. */
+void checkouts_end_version(struct checkouts *c, struct checkout *co,
+			   char *name);
 
 /* A process opened (+1) or closed (-1) a scratch file in a folder ("" or a
  * path) for writing. */

@@ -32,6 +32,7 @@
 #define HISTORY_RECOVERED                                                  \
 	"recovered"			/* message: where what `who` still \
 					   writes goes (core/recovered.h) */
+#define HISTORY_REVERTED "reverted"	/* message: to which version */
 #define HISTORY_REAPED "reaped"		/* its mount was gone */
 #define HISTORY_REASSERTED "reasserted" /* put back after a foreign rewrite */
 #define HISTORY_LOST "lost"		/* `holder`'s record replaced ours */

@@ -14,10 +14,9 @@ int stamp_append(struct buffer *b, const char *user)
 	now[strcspn(now, "+")] = '\0';
 	r = buffer_printf(b, "%sZ-", now);
 	for (size_t i = 0; r == 0 && user[i] && i < USER_MAX; i++)
-		r = buffer_append(b,
-				  user[i] == '/' || user[i] == '\n' ? "_"
-								    : user + i,
-				  1);
+		r = buffer_append(
+			b, user[i] == '/' || user[i] == '\n' ? "_" : user + i,
+			1);
 	return r;
 }
 

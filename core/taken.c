@@ -15,6 +15,7 @@ static void free_checkout(struct checkout *co)
 {
 	record_release(&co->record);
 	free(co->path);
+	free(co->version);
 	free(co);
 }
 

@@ -24,8 +24,11 @@ struct checkout {
 	bool busy;    /* the registry is being asked, or told */
 	bool written; /* by a use that is over */
 	bool gone;    /* the name does not exist */
-	bool brief;   /* ends with its last use, whatever it might stay for */
-	bool fenced;  /* taken over: not in the table, its record another's */
+	bool kept; /* its version, since it was last without uses, or tried */
+	bool keeping;  /* somebody is about to */
+	char *version; /* that; not needed if nothing is written */
+	bool brief;    /* ends with its last use, whatever it might stay for */
+	bool fenced;   /* taken over: not in the table, its record another's */
 	struct checkout *next, *previous; /* then: in checkouts.fenced */
 	size_t uses;
 	size_t flushed;	   /* of them */

@@ -28,6 +28,7 @@ struct mapped;
 struct metrics;
 struct page;
 struct samba;
+struct versions;
 struct watcher;
 
 struct camfs {
@@ -43,7 +44,8 @@ struct camfs {
 	struct seen *seen; /* NULL: stale saves are allowed */
 	struct history history;
 	struct metrics *metrics;
-	struct hook *hook; /* NULL: no command wants to know */
+	struct versions *versions; /* NULL: none are kept */
+	struct hook *hook;	   /* NULL: no command wants to know */
 	struct ctldir *ctldir;
 	struct page *page;
 	struct mapped *mapped;

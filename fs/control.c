@@ -8,6 +8,7 @@
 #include "core/cleanup.h"
 #include "core/json.h"
 #include "fs/kept.h"
+#include "fs/revert.h"
 
 struct request {
 	const char *verb;
@@ -73,6 +74,9 @@ static bool run(const struct caller *who, const struct request *r,
 		kept_checkin(who, r->paths, r->n, a);
 	else if (!strcmp(r->verb, "break") && !*r->mode)
 		kept_break(who, r->paths, r->n, r->message, a);
+	else if (!strcmp(r->verb, "revert") && !*r->mode && r->message &&
+		 r->n == 1)
+		revert_run(who, r->paths[0], r->message, a);
 	else
 		return false;
 	return true;
@@ -120,6 +124,7 @@ static const char *name_of(enum kept_why why)
 		[KEPT_NO_PERMISSION] = "no-permission",
 		[KEPT_NO_DOCUMENT] = "not-a-document",
 		[KEPT_NOT_ADMIN] = "not-admin",
+		[KEPT_NO_VERSION] = "no-such-version",
 	};
 
 	return names[why];

@@ -15,6 +15,7 @@
  *		  here	  ... from one's own other host or mount
  *	checkin	  ""	  ends one's own kept checkouts, all or none
  *	break	  ""	  frees them, whoever has them (admins)
+ *	revert	  ""	  puts the version that MESSAGE names at one PATH
  *
  * MESSAGE is the record's, or the reason, of at most KEPT_MESSAGE_MAX bytes; ""
  * leaves that of one's own record.
@@ -28,7 +29,8 @@
  *
  * `recovered`, if anything was set aside, names it (core/recovered.h). WHY is
  * held, open, not-yours, not-checked-out, no-such-file, no-permission,
- * not-a-document or not-admin; `holder` is the record in the way, if one is.
+ * not-a-document, not-admin or no-such-version; `holder` is the record in the
+ *way, if one is.
  */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H

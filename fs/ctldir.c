@@ -15,6 +15,7 @@
 #include "fs/ctlview.h"
 #include "fs/page.h"
 #include "fs/spelling.h"
+#include "fs/undo.h"
 
 /* A path the kernel has looked up. It need not be there any more. */
 struct node {
@@ -227,7 +228,9 @@ static mode_t type_in_share(fuse_req_t req, const char *path)
 static int stat_path(fuse_req_t req, const char *path, bool known,
 		     struct stat *ret_st)
 {
-	int r = ctlview_stat(camfs_of(req), path, ret_st);
+	const char *version = ctlview_version(path);
+	int r = version ? undo_stat_version(req, version, ret_st)
+			: ctlview_stat(camfs_of(req), path, ret_st);
 	mode_t type;
 
 	if (r != -ENOENT || ctlview_is_special(path))
@@ -461,6 +464,16 @@ void ctldir_release(fuse_req_t req, struct fuse_file_info *fi)
 
 /* ---- folders ---- */
 
+static int list_folder(fuse_req_t req, const char *path, struct buffer *list)
+{
+	const char *version = ctlview_version(path);
+
+	if (!version)
+		return ctlview_list(camfs_of(req), path, list);
+	return ctlview_list_folder(
+		undo_open_version(req, version, O_RDONLY | O_DIRECTORY), list);
+}
+
 void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	static const char dots[] = "d.\0d..";
@@ -471,7 +484,7 @@ void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct ctlfile *f = NULL;
 
 	if (r == 0)
-		r = ctlview_list(fs, path, &list);
+		r = list_folder(req, path, &list);
 	if (r == 0)
 		r = ctlfile_new(req, &list, &f);
 	if (r < 0) {

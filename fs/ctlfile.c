@@ -15,6 +15,7 @@
 #include "fs/kept.h"
 #include "fs/metrics.h"
 #include "fs/page.h"
+#include "fs/undo.h"
 #include "fs/watch.h"
 
 #define TEXT_SIZE_MAX (64 << 10) /* of which the message is a part, or all */
@@ -206,10 +207,13 @@ static int open_record(fuse_req_t req, struct ctlfile *f, const char *path,
 
 static int open_real(fuse_req_t req, struct ctlfile *f, const char *path)
 {
+	const char *version = ctlview_version(path);
+	int flags = O_RDONLY | O_NONBLOCK;
+
 	f->kind = CTLFILE_FILE;
-	f->fd = beneath_open(camfs_of(req)->share.state_fd,
-			     path + strlen(STATE_NAME "/"),
-			     O_RDONLY | O_NONBLOCK, 0);
+	f->fd = version ? undo_open_version(req, version, flags)
+			: beneath_open(camfs_of(req)->share.state_fd,
+				       path + strlen(STATE_NAME "/"), flags, 0);
 	return f->fd < 0 ? f->fd : 0;
 }
 

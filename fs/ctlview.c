@@ -150,6 +150,16 @@ static bool is_recovered(const char *path)
 	       (!path[len] || path[len] == '/');
 }
 
+const char *ctlview_version(const char *path)
+{
+	size_t len = strlen(CTLVIEW_VERSIONS);
+
+	if (strncmp(path, CTLVIEW_VERSIONS, len) != 0 ||
+	    (path[len] && path[len] != '/'))
+		return NULL;
+	return path[len] ? path + len + 1 : "";
+}
+
 /* What really lies in `.camlock`, of which only this is to be seen. */
 static int stat_real(struct camfs *fs, const char *path, struct stat *st)
 {
@@ -248,10 +258,8 @@ static int add_name(struct buffer *names, char type, const char *name,
 	return r == 0 ? buffer_append(names, "", 1) : r;
 }
 
-static int list_real(struct camfs *fs, const char *path, struct buffer *names)
+int ctlview_list_folder(int fd, struct buffer *names)
 {
-	int fd = beneath_open(fs->share.state_fd, path + strlen(STATE_NAME "/"),
-			      O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
 	int r = 0;
@@ -292,7 +300,11 @@ int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names)
 	if (r < 0)
 		return r;
 	if (is_recovered(path))
-		return list_real(fs, path, ret_names);
+		return ctlview_list_folder(
+			beneath_open(fs->share.state_fd,
+				     path + strlen(STATE_NAME "/"),
+				     O_RDONLY | O_DIRECTORY, 0),
+			ret_names);
 	for (size_t i = find_folder(s, prefix); i < snapshot_count(s); i++) {
 		const char *name = snapshot_path(s, i) + skip;
 		size_t len = strcspn(name, "/");

@@ -19,6 +19,7 @@
 #define CTLVIEW_METRICS STATE_NAME "/metrics"
 #define CTLVIEW_PAGE STATE_NAME "/page.html"
 #define CTLVIEW_RECOVERED STATE_NAME "/" RECOVERED_DIR
+#define CTLVIEW_VERSIONS STATE_NAME "/versions"
 
 /* Whether a path is one of those, or below one: no document's. */
 bool ctlview_is_special(const char *path);
@@ -33,7 +34,14 @@ void ctlview_stat_folder(struct stat *ret_st);
 /* The content of a file: a record, or all of them. */
 int ctlview_read(struct camfs *fs, const char *path, struct buffer *ret_text);
 
+/* What of a version's path is below `versions`, if it is one's or their
+ * folder's; else NULL. Those are looked at as the caller: fs/undo.h. */
+const char *ctlview_version(const char *path);
+
 /* The names in a folder: for each one byte, 'd' or 'f', the name, a NUL. */
 int ctlview_list(struct camfs *fs, const char *path, struct buffer *ret_names);
+
+/* The same of an open one, which is taken over. */
+int ctlview_list_folder(int fd, struct buffer *ret_names);
 
 #endif

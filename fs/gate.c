@@ -14,6 +14,7 @@
 #include "fs/lost.h"
 #include "fs/spelling.h"
 #include "fs/succession.h"
+#include "fs/undo.h"
 #include "fs/verdict.h"
 
 #define MAX_NAMES 2
@@ -316,11 +317,13 @@ static void give_back(struct camfs *fs, struct checkout *co, bool flushed,
 {
 	_cleanup_free_ char *path = checkouts_path(fs->checkouts, co);
 	_cleanup_record_ struct record was = {};
+	char *version = NULL;
+	bool saved = checkouts_give_back(fs->checkouts, co, flushed, written,
+					 pid, &was, &version);
 
-	if (checkouts_give_back(fs->checkouts, co, flushed, written, pid,
-				&was) &&
-	    path)
+	if (saved && path)
 		history_append(&fs->history, HISTORY_SAVED, path, &was, NULL);
+	undo_end(fs, path, version, saved);
 }
 
 void gate_close(struct camfs *fs, struct grant *grant, bool flushed,
@@ -364,6 +367,7 @@ void gate_name_release(struct gate_name *n)
 			       NULL);
 	record_release(&n->saved);
 	free(n->path);
+	free(n->version);
 	if (n->inode)
 		inodes_forget(n->inodes, n->inode->id, 1);
 	*n = (struct gate_name){};
@@ -498,6 +502,7 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 {
 	struct checkouts *checkouts = who->fs->checkouts;
 	struct seen_version now;
+	char *version = NULL;
 
 	if (!n->checkout)
 		return;
@@ -510,9 +515,10 @@ void gate_leave(const struct caller *who, struct gate_name *n, int result,
 		checkouts_name_gone(checkouts, n->checkout);
 	checkouts_operation_done(checkouts, n->checkout);
 	checkouts_give_back(checkouts, n->checkout, false,
-			    result == 0 && written, who->process.pid,
-			    &n->saved);
+			    result == 0 && written, who->process.pid, &n->saved,
+			    &version);
 	n->checkout = NULL;
+	undo_end(who->fs, n->path, version, false);
 }
 
 int gate_check_name(const struct caller *who, struct gate_name *n)

@@ -70,6 +70,7 @@ struct gate_name {
 	struct seen_write *write;  /* so long */
 	struct history *history;
 	struct record saved; /* a checkout that ended with it; else no user */
+	char *version;	     /* that was kept: fs/undo.h */
 };
 
 /* What was saved goes into the history with the release: the caller need not

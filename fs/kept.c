@@ -37,6 +37,7 @@ static int error_of(const struct caller *who, enum kept_why why)
 		return -EPERM;
 	case KEPT_NOT_OUT:
 	case KEPT_NO_FILE:
+	case KEPT_NO_VERSION:
 		return -ENOENT;
 	case KEPT_NO_PERMISSION:
 		return -EACCES;
@@ -45,8 +46,8 @@ static int error_of(const struct caller *who, enum kept_why why)
 	}
 }
 
-static bool refuse(const struct caller *who, struct kept_answer *a,
-		   const char *path, enum kept_why why)
+bool kept_refuse(const struct caller *who, struct kept_answer *a,
+		 const char *path, enum kept_why why)
 {
 	a->why = why;
 	a->error = error_of(who, why);
@@ -55,21 +56,21 @@ static bool refuse(const struct caller *who, struct kept_answer *a,
 	return false;
 }
 
-static bool trouble(const struct caller *who, struct kept_answer *a,
-		    const char *path, int error)
+bool kept_trouble(const struct caller *who, struct kept_answer *a,
+		  const char *path, int error)
 {
-	refuse(who, a, path, KEPT_TROUBLE);
+	kept_refuse(who, a, path, KEPT_TROUBLE);
 	a->error = error;
 	return false;
 }
 
 /* Another has a path: one line in the log, and in the history. */
-static bool held(const struct caller *who, struct kept_answer *a,
-		 enum kept_why why)
+bool kept_held(const struct caller *who, struct kept_answer *a,
+	       enum kept_why why)
 {
 	int error = verdict_held(who, a->conflict.path, &a->conflict);
 
-	refuse(who, a, a->conflict.path, why);
+	kept_refuse(who, a, a->conflict.path, why);
 	if (why == KEPT_HELD)
 		a->error = error;
 	return false;
@@ -100,8 +101,8 @@ bool kept_is_admin(const struct caller *who)
 
 /* What the caller may write is looked at as the caller: nothing is to be
  * learned of folders he can't search. */
-static enum kept_why look(const struct caller *who, const char *path,
-			  struct stat *ret_st, int *ret_error)
+enum kept_why kept_look(const struct caller *who, const char *path,
+			struct stat *ret_st, int *ret_error)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -155,7 +156,7 @@ static bool is_hidden(const struct share *share, const char *path)
 }
 
 /* Whatever somebody wrote into locks.json. */
-static bool may_be_document(const struct caller *who, const char *path)
+bool kept_may_be_document(const struct caller *who, const char *path)
 {
 	return is_spelt_right(path) && !is_hidden(&who->fs->share, path);
 }
@@ -169,17 +170,17 @@ static bool may_keep(const struct caller *who, const char *path,
 	struct stat st;
 	int error;
 
-	if (may_be_document(who, path))
-		why = look(who, path, &st, &error);
+	if (kept_may_be_document(who, path))
+		why = kept_look(who, path, &st, &error);
 	if (why == KEPT_TROUBLE)
-		return trouble(who, a, path, error);
+		return kept_trouble(who, a, path, error);
 	if (why == KEPT_DONE && !gate_is_document(who, path))
 		why = KEPT_NO_DOCUMENT;
 	if (why != KEPT_DONE)
-		return refuse(who, a, path, why);
+		return kept_refuse(who, a, path, why);
 	a->error = links_check_all(who, &st, path);
 	if (a->error < 0)
-		refuse(who, a, path, KEPT_HELD);
+		kept_refuse(who, a, path, KEPT_HELD);
 	return a->error == 0;
 }
 
@@ -219,10 +220,10 @@ static bool keep(const struct caller *who, const char *const *paths, size_t n,
 				   &n_new, &a->conflict);
 	while (r == CHECKOUTS_REFUSED && succession_take(who, &a->conflict));
 	if (r == CHECKOUTS_REFUSED)
-		return held(who, a, KEPT_HELD);
+		return kept_held(who, a, KEPT_HELD);
 	if (r < 0)
-		return trouble(who, a, paths[0],
-			       verdict_failed(who->fs, paths[0], r));
+		return kept_trouble(who, a, paths[0],
+				    verdict_failed(who->fs, paths[0], r));
 	if (n_new || message)
 		note_all(who, HISTORY_CHECKOUT, paths, n, message);
 	return true;
@@ -257,13 +258,13 @@ void kept_checkin(const struct caller *who, const char *const *paths, size_t n,
 				conflict);
 
 	if (r == REGISTRY_HELD)
-		refuse(who, ret_answer, conflict->path,
-		       why_not(&conflict->holder, &owner));
+		kept_refuse(who, ret_answer, conflict->path,
+			    why_not(&conflict->holder, &owner));
 	else if (r == -ENOENT)
-		refuse(who, ret_answer, conflict->path, KEPT_NOT_OUT);
+		kept_refuse(who, ret_answer, conflict->path, KEPT_NOT_OUT);
 	else if (r < 0)
-		trouble(who, ret_answer, paths[0],
-			verdict_failed(who->fs, paths[0], r));
+		kept_trouble(who, ret_answer, paths[0],
+			     verdict_failed(who->fs, paths[0], r));
 	else
 		note_all(who, HISTORY_CHECKIN, paths, n, NULL);
 }
@@ -290,7 +291,7 @@ static int set_aside(const struct caller *who, const struct seizure *s,
 {
 	int r;
 
-	if (!s->was.user || !may_be_document(who, s->path) ||
+	if (!s->was.user || !kept_may_be_document(who, s->path) ||
 	    !fence_is_needed(who->fs, s->path, s))
 		return 0;
 	r = fence_set_aside(who->fs, s->path, s, &a->recovered);
@@ -308,13 +309,13 @@ static int finish_seizure(const struct caller *who, struct seizure *s,
 	int r = set_aside(who, s, a);
 
 	if (r < 0) {
-		trouble(who, a, s->path, r);
+		kept_trouble(who, a, s->path, r);
 		return r;
 	}
 	if (s->was.user)
 		tell(who, event, s->path, &s->was, reason);
 	else
-		refuse(who, a, s->path, KEPT_NOT_OUT);
+		kept_refuse(who, a, s->path, KEPT_NOT_OUT);
 	checkouts_seized(who->fs->checkouts, s);
 	return 0;
 }
@@ -331,10 +332,10 @@ static bool take_over(const struct caller *who, struct seizure *s, size_t n,
 				own ? who->user : NULL, NULL, &w, &a->conflict);
 
 	if (r == CHECKOUTS_REFUSED)
-		return held(who, a, KEPT_NOT_YOURS);
+		return kept_held(who, a, KEPT_NOT_YOURS);
 	if (r < 0)
-		return trouble(who, a, s[0].path,
-			       verdict_failed(who->fs, s[0].path, r));
+		return kept_trouble(who, a, s[0].path,
+				    verdict_failed(who->fs, s[0].path, r));
 	for (size_t i = 0; i < n; i++) {
 		if (!s[i].checkout)
 			continue;
@@ -366,7 +367,7 @@ static void give_back(const struct caller *who, const struct seizure *s,
 			checkouts_give_up(checkouts, s[i].checkout);
 		else
 			checkouts_give_back(checkouts, s[i].checkout, false,
-					    false, 0, &was);
+					    false, 0, &was, NULL);
 		last = s[i].path;
 	}
 	if (last)
@@ -387,7 +388,7 @@ static void refuse_admins_work(const struct caller *who, const char *path,
 	verdict_refuse(who, path, r == REGISTRY_HELD ? &conflict.holder : NULL,
 		       "only root and the mount's --admin-group take a "
 		       "checkout away");
-	refuse(who, a, path, KEPT_NOT_ADMIN);
+	kept_refuse(who, a, path, KEPT_NOT_ADMIN);
 }
 
 void kept_break(const struct caller *who, const char *const *paths, size_t n,
@@ -396,7 +397,7 @@ void kept_break(const struct caller *who, const char *const *paths, size_t n,
 	_cleanup_free_ struct seizure *s = calloc(n, sizeof(*s));
 
 	if (!s) {
-		trouble(who, ret_answer, paths[0], -ENOMEM);
+		kept_trouble(who, ret_answer, paths[0], -ENOMEM);
 		return;
 	}
 	if (!kept_is_admin(who)) {
@@ -425,8 +426,8 @@ static bool take_or_note(const struct caller *who, struct seizure *free_one,
 				   &w, &conflict);
 	while (r == CHECKOUTS_REFUSED && succession_take(who, &conflict));
 	if (r < 0)
-		return trouble(who, a, claim.path,
-			       verdict_failed(who->fs, claim.path, r));
+		return kept_trouble(who, a, claim.path,
+				    verdict_failed(who->fs, claim.path, r));
 	if (r == 0)
 		free_one->checkout = claim.checkout;
 	else
@@ -443,7 +444,7 @@ static void steal(const struct caller *who, const char *const *paths, size_t n,
 	bool good = true;
 
 	if (!taken) {
-		trouble(who, a, paths[0], -ENOMEM);
+		kept_trouble(who, a, paths[0], -ENOMEM);
 		return;
 	}
 	for (size_t i = 0; good && i < n; i++) {

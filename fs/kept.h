@@ -24,6 +24,7 @@ enum kept_why {
 	KEPT_NO_PERMISSION, /* to write the file */
 	KEPT_NO_DOCUMENT,   /* a scratch name, a folder, a device */
 	KEPT_NOT_ADMIN,
+	KEPT_NO_VERSION, /* fs/revert.h */
 	KEPT_TROUBLE,
 };
 
@@ -57,6 +58,23 @@ void kept_steal(const struct caller *who, const char *const *paths, size_t n,
 		const char *message, bool own, struct kept_answer *ret_answer);
 
 bool kept_is_admin(const struct caller *who);
+
+/* ---- for fs/revert.c, which answers likewise ---- */
+
+/* Whether it may be, and is not ours: whatever somebody wrote. */
+bool kept_may_be_document(const struct caller *who, const char *path);
+
+/* What is there, as far as he may write it. Sets ret_error for KEPT_TROUBLE. */
+enum kept_why kept_look(const struct caller *who, const char *path,
+			struct stat *ret_st, int *ret_error);
+
+/* They fill the answer, and return false. */
+bool kept_refuse(const struct caller *who, struct kept_answer *a,
+		 const char *path, enum kept_why why);
+bool kept_trouble(const struct caller *who, struct kept_answer *a,
+		  const char *path, int error);
+bool kept_held(const struct caller *who, struct kept_answer *a,
+	       enum kept_why why);
 
 #define _cleanup_answer_ __attribute__((cleanup(kept_answer_release)))
 

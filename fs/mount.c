@@ -15,6 +15,7 @@
 
 #include "core/cleanup.h"
 #include "core/lease.h"
+#include "core/versions.h"
 #include "fs/camfs.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
@@ -28,6 +29,7 @@
 #include "fs/notice.h"
 #include "fs/page.h"
 #include "fs/samba.h"
+#include "fs/undo.h"
 #include "fs/watch.h"
 
 /* Each open that waits for the file lock, or for another's checkin, keeps a
@@ -50,6 +52,8 @@ void mount_options_init(struct mount_options *o)
 		.host_timeout = LEASE_SILENCE_MS,
 		.cache_seconds = 1,
 		.passthrough = true,
+		.versions = 5,
+		.versions_copy_max = 1 << 30,
 		.admins = (gid_t)-1,
 		.on_ready = no_ready,
 	};
@@ -185,6 +189,8 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 	if (r == 0 && fs->families)
 		r = seen_open(&fs->seen, process_exists);
 	if (r == 0)
+		r = undo_open(fs);
+	if (r == 0)
 		r = samba_open(&fs->samba);
 	if (r == 0)
 		r = ctldir_open(&fs->ctldir, fs);
@@ -218,6 +224,7 @@ static void camfs_close(struct camfs *fs)
 	watcher_free(fs->watcher);
 	samba_free(fs->samba);
 	users_free(fs->users);
+	versions_free(fs->versions);
 	seen_free(fs->seen);
 	families_free(fs->families);
 	inodes_release(&fs->inodes);

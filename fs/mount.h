@@ -6,6 +6,7 @@
 #define FS_MOUNT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/documents.h"
@@ -30,6 +31,9 @@ struct mount_options {
 		STALE_SAVES_WARNED, /* told, and let through */
 		STALE_SAVES_ALLOWED,
 	} stale_save;
+	unsigned versions; /* how many are kept of each document; 0: none */
+	uint64_t versions_space;    /* bytes for all; 0: a tenth of the disk */
+	uint64_t versions_copy_max; /* bytes; see core/versions.h */
 	bool passthrough; /* let the kernel read and write the files itself,
 			     where it can */
 	bool debug;	  /* print every request */

@@ -17,6 +17,7 @@
 #include "fs/file.h"
 #include "fs/gate.h"
 #include "fs/ops.h"
+#include "fs/undo.h"
 
 /* Through the handle if the kernel names one: the file may have no name any
  * more. Returns 0 or -errno: -ESTALE if it is another kind of file by now, for
@@ -138,15 +139,19 @@ static int pass_gate(fuse_req_t req, struct inode *inode,
 	bool has_it = fi && file_flags_write(file_of(fi)->flags);
 	bool empties = (valid & FUSE_SET_ATTR_SIZE) && attr->st_size == 0;
 	struct caller who;
+	int r;
 
 	if (has_it && !empties)
 		return 0;
 	caller_get(req, "changed", &who);
 	if (has_it)
 		return gate_empty(&who, inode, &file_of(fi)->grant);
-	return valid & FUSE_SET_ATTR_SIZE
-		       ? gate_open(&who, inode, O_TRUNC, ret_grant)
-		       : gate_check(&who, inode);
+	if (!(valid & FUSE_SET_ATTR_SIZE))
+		return gate_check(&who, inode);
+	r = gate_open(&who, inode, O_TRUNC, ret_grant);
+	if (r == 0)
+		undo_before_write(&who, inode, ret_grant);
+	return r;
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,

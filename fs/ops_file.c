@@ -14,6 +14,7 @@
 #include "fs/file.h"
 #include "fs/gate.h"
 #include "fs/ops.h"
+#include "fs/undo.h"
 
 #define FMODE_EXEC 0x20 /* include/linux/fs.h: opened by execve(2) */
 
@@ -148,6 +149,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 		caller_get(req, "opened for writing", &who);
 		r = gate_open(&who, inode, fi->flags, &grant);
+		if (r == 0)
+			undo_before_write(&who, inode, &grant);
 	}
 	if (r == 0)
 		r = open_file(req, inode, &grant, fi);

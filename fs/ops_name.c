@@ -21,6 +21,7 @@
 #include "fs/links.h"
 #include "fs/lost.h"
 #include "fs/ops.h"
+#include "fs/undo.h"
 
 static void reply_missing(fuse_req_t req)
 {
@@ -293,8 +294,10 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
 		r = gate_enter(&who, &n, 1);
-	if (r == 0)
+	if (r == 0) {
+		undo_before_name(&who, &n, false);
 		r = unlink_as_caller(req, dirfd, name, 0);
+	}
 	if (r == 0) {
 		inodes_moved(&fs->inodes, dir, name, NULL, NULL, false);
 		forget_name(fs, &n);
@@ -303,6 +306,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	fuse_reply_err(req, -r);
 	if (r == 0 && n.document)
 		gate_note(&who, HISTORY_DELETED, n.path);
+	undo_after_name(&who, &n, r);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
@@ -332,6 +336,19 @@ void op_rmdir(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 		gate_folder_gone(&who, n.path);
 	}
 	fuse_reply_err(req, -r);
+}
+
+/* Of a rename: a document moved to another document's name is not lost. */
+static void keep_versions(const struct caller *who, struct gate_name *from,
+			  struct gate_name *to, bool exchange)
+{
+	if (from->st.st_ino == to->st.st_ino &&
+	    from->st.st_dev == to->st.st_dev)
+		return;
+	if (!to->document)
+		undo_before_name(who, from, true);
+	if (!exchange || !from->document)
+		undo_before_name(who, to, exchange);
 }
 
 static int rename_as_caller(fuse_req_t req, int dirfd, const char *name,
@@ -445,9 +462,11 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 		r = gate_enter(&who, n, 2);
 	if (r == 0)
 		r = check_writers(&who, &n[0], &n[1]);
-	if (r == 0)
+	if (r == 0) {
+		keep_versions(&who, &n[0], &n[1], exchange);
 		r = rename_as_caller(req, dirfd, name, to_dirfd, to_name,
 				     flags);
+	}
 	if (r == 0)
 		renamed(&who, &n[0], &n[1], exchange);
 	gate_leave(&who, &n[0], r, exchange, exchange);
@@ -455,8 +474,10 @@ void op_rename(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	fuse_reply_err(req, -r);
 	if (r == 0)
 		note_renamed(&who, &n[0], &n[1]);
-	gate_name_release(&n[0]);
-	gate_name_release(&n[1]);
+	for (size_t i = 0; i < 2; i++) {
+		undo_after_name(&who, &n[i], r);
+		gate_name_release(&n[i]);
+	}
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

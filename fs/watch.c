@@ -12,6 +12,7 @@
 #include "core/wait.h"
 
 #define LOOK_EVERY (100 * NSEC_PER_MSEC)
+#define TELLING_MAX (1 * NSEC_PER_SEC)
 
 struct watch {
 	struct watcher *watcher;
@@ -33,6 +34,8 @@ struct watcher {
 	pthread_cond_t wanted; /* somebody waits, or something is to be told */
 	struct watch *list;    /* under mutex */
 	struct replaced *replaced; /* under mutex */
+	pthread_cond_t told;	   /* of all that was replaced */
+	bool telling;		   /* under mutex: of that */
 	bool closing;		   /* under mutex */
 };
 
@@ -188,6 +191,7 @@ static void tell_replaced(struct camfs *fs, const char *path)
 /* Under the mutex, which is let go in between. */
 static void tell_all_replaced(struct watcher *w)
 {
+	w->telling = true;
 	while (w->replaced) {
 		struct replaced *r = w->replaced;
 
@@ -197,6 +201,18 @@ static void tell_all_replaced(struct watcher *w)
 		free(r);
 		pthread_mutex_lock(&w->mutex);
 	}
+	w->telling = false;
+	pthread_cond_broadcast(&w->told);
+}
+
+void watcher_await_told(struct watcher *w)
+{
+	uint64_t until = clock_now() + TELLING_MAX;
+
+	LOCK_SCOPE(&w->mutex);
+	while ((w->replaced || w->telling) && !w->closing &&
+	       clock_now() < until)
+		wait_on(&w->told, &w->mutex, until);
 }
 
 static void sleep_a_while(struct watcher *w, bool waits)
@@ -234,6 +250,7 @@ int watcher_open(struct watcher **ret_watcher, struct camfs *fs)
 	w->fs = fs;
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->wanted, NULL);
+	pthread_cond_init(&w->told, NULL);
 	r = -pthread_create(&w->thread, NULL, look, w);
 	if (r < 0) {
 		free(w);
@@ -266,6 +283,7 @@ void watcher_free(struct watcher *w)
 		free(r);
 	}
 	pthread_cond_destroy(&w->wanted);
+	pthread_cond_destroy(&w->told);
 	pthread_mutex_destroy(&w->mutex);
 	free(w);
 }

@@ -31,6 +31,8 @@ void watcher_tell_replaced(struct watcher *w, const char *path);
 /* The state of the records and of the history as a line, which differs from an
  * earlier one if there was a change. */
 void watch_take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE]);
+/* Waits until it has; not long, if somebody keeps it from looking. */
+void watcher_await_told(struct watcher *w);
 
 /* One that waits, from now on. watch_free() is NULL-safe. */
 int watch_new(struct watcher *w, struct watch **ret_watch);

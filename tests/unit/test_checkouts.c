@@ -84,7 +84,8 @@ static bool give_back(struct checkout *co, bool written, pid_t pid)
 {
 	_cleanup_record_ struct record was = {};
 
-	return checkouts_give_back(checkouts, co, false, written, pid, &was);
+	return checkouts_give_back(checkouts, co, false, written, pid, &was,
+				   NULL);
 }
 
 static bool is_recorded(const char *path)
@@ -136,7 +137,8 @@ static void all_claims_are_taken_or_none(void)
 static void *give_back_later(void *co)
 {
 	poll(NULL, 0, CHECKOUTS_GRACE_MS / 5); /* a slow RELEASE */
-	checkouts_give_back(checkouts, co, true, false, 1, &(struct record){});
+	checkouts_give_back(checkouts, co, true, false, 1, &(struct record){},
+			    NULL);
 	return NULL;
 }
 
@@ -166,7 +168,8 @@ static void a_flushed_holder_is_waited_for(void)
 	start = now_ms();
 	refuse("a", "bob", "alice");
 	CHECK(now_ms() - start >= CHECKOUTS_GRACE_MS - 1);
-	checkouts_give_back(checkouts, co, true, false, 1, &(struct record){});
+	checkouts_give_back(checkouts, co, true, false, 1, &(struct record){},
+			    NULL);
 	finish();
 }
 
@@ -326,11 +329,11 @@ static void others_are_whoever_has_a_file(void)
 	/* a name that is only reserved is no file, until it is used or made */
 	checkouts_name_gone(checkouts, b);
 	others("bob", "b ");
-	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was));
+	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was, NULL));
 	others("bob", "");
 	b = must_take("b", "alice");
 	others("bob", "b ");
-	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was));
+	CHECK(!checkouts_give_back(checkouts, b, false, false, 1, &was, NULL));
 	others("bob", "");
 	checkouts_name_made(checkouts, "b");
 	others("bob", "");
