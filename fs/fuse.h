@@ -19,6 +19,13 @@
 #define HAVE_PASSTHROUGH 0
 #endif
 
+/* O_TMPFILE, if the kernel is 6.1 or newer. */
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+#define HAVE_TMPFILE 1
+#else
+#define HAVE_TMPFILE 0
+#endif
+
 /* That set-user-ID bits are cleared by us, not by the kernel asking us to. What
  * version 2 (libfuse 3.16) has more matters with passthrough only. */
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2

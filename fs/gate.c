@@ -107,18 +107,33 @@ static int take_one(const struct caller *who, const char *path,
 	return r;
 }
 
+/* No document is in that folder: it keeps none checked out. */
+#define NO_FOLDER "/"
+
 static int grant_scratch(struct camfs *fs, const char *path,
 			 struct grant *grant)
 {
 	const char *slash = strrchr(path, '/');
 
-	/* no document is in the folder "/": it keeps none checked out */
-	grant->folder = documents_stay_aside(path) ? strdup("/")
+	grant->folder = documents_stay_aside(path) ? strdup(NO_FOLDER)
 			: slash ? strndup(path, (size_t)(slash - path))
 				: strdup("");
 	if (!grant->folder)
 		return -ENOMEM;
 	checkouts_scratch(fs->checkouts, grant->pid, grant->folder, 1);
+	return 0;
+}
+
+int gate_tmpfile(const struct caller *who, struct grant *ret_grant)
+{
+	struct grant grant = { .uid = who->uid,
+			       .pid = who->process.pid,
+			       .folder = strdup(NO_FOLDER) };
+
+	if (!grant.folder)
+		return -ENOMEM;
+	checkouts_scratch(who->fs->checkouts, grant.pid, grant.folder, 1);
+	*ret_grant = grant;
 	return 0;
 }
 
@@ -286,9 +301,11 @@ int gate_open(const struct caller *who, struct inode *inode, int flags,
 	if (r == 0 &&
 	    inodes_tell_gone(&who->fs->inodes, inode, who->process.pid))
 		return -ESTALE;
+	if (r == 0)
+		return gate_tmpfile(who, ret_grant); /* which it may be */
 	if (r > 0)
 		r = grant_path(who, path, &st, ret_grant);
-	if (r < 0 || !path)
+	if (r < 0)
 		return r;
 	if (gate_still_leads(who->fs, path, inode) &&
 	    file_of_inode(who->fs, inode, path, &file) == 0)

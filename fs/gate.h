@@ -36,7 +36,7 @@ struct grant {
 
 /* For a handle on a known file, with open(2)'s flags, or on a name about to be
  * created. A file that is deleted, but open somewhere, has no name: nothing is
- * granted, or refused. */
+ * taken, or refused. */
 int gate_open(const struct caller *who, struct inode *inode, int flags,
 	      struct grant *ret_grant);
 
@@ -46,6 +46,10 @@ int gate_empty(const struct caller *who, struct inode *inode,
 
 int gate_create(const struct caller *who, struct inode *dir, const char *name,
 		struct grant *ret_grant);
+
+/* For a handle on a new file without a name: only when it is given one,
+ * anything is taken, or refused. */
+int gate_tmpfile(const struct caller *who, struct grant *ret_grant);
 
 /* Whether a path that was taken for an inode is still one of its names. */
 bool gate_still_leads(struct camfs *fs, const char *path, struct inode *inode);

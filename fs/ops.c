@@ -197,6 +197,11 @@ BOUNDED(create,
 	(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 	 struct fuse_file_info *fi),
 	dir, name, mode, fi)
+#if HAVE_TMPFILE
+BOUNDED(tmpfile,
+	(fuse_req_t req, fuse_ino_t dir, mode_t mode, struct fuse_file_info *fi),
+	dir, mode, fi)
+#endif
 BOUNDED(opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
 	ino, fi)
 BOUNDED(readdir,
@@ -236,6 +241,9 @@ const struct fuse_lowlevel_ops camfs_ops = {
 	.link = bounded_link,
 	.open = bounded_open,
 	.create = bounded_create,
+#if HAVE_TMPFILE
+	.tmpfile = bounded_tmpfile,
+#endif
 	.read = op_read,
 	.write_buf = op_write_buf,
 	.flush = op_flush,

@@ -25,7 +25,8 @@ double ops_cache_seconds(const struct camfs *fs, const struct stat *st);
 void ops_reply_entry(fuse_req_t req, struct inode *dir, int dirfd,
 		     const char *name);
 
-/* Fills an entry, which counts as one lookup. Returns 0 or -errno. */
+/* Fills an entry, which counts as one lookup; `name` NULL: a file without one.
+ * Returns 0 or -errno. */
 int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
 		   struct found *found, struct fuse_entry_param *ret_entry);
 
@@ -60,6 +61,8 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 	       struct fuse_file_info *fi);
+void op_tmpfile(fuse_req_t req, fuse_ino_t dir, mode_t mode,
+		struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	     struct fuse_file_info *fi);
 void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,

@@ -247,6 +247,70 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	}
 }
 
+static int tmpfile_as_caller(fuse_req_t req, int dirfd, int flags, mode_t mode)
+{
+	int fd;
+
+	CREDS_SCOPE(req);
+	fd = openat(dirfd, ".", backing_flags(flags) | O_TMPFILE, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_tmpfile(fuse_req_t req, struct inode *dir, mode_t mode,
+			struct grant *grant, struct fuse_file_info *fi,
+			struct fuse_entry_param *ret_entry)
+{
+	struct camfs *fs = camfs_of(req);
+	_cleanup_close_ int dirfd = inodes_open(&fs->inodes, dir);
+	_cleanup_close_ int fd = -1;
+	struct found found;
+	int r;
+
+	if (dirfd < 0)
+		return dirfd;
+	fd = tmpfile_as_caller(req, dirfd, fi->flags, mode);
+	r = fd < 0 ? fd : inodes_look_fd(&fs->inodes, fd, &found);
+	if (r == 0)
+		r = ops_fill_entry(fs, dir, NULL, &found, ret_entry);
+	if (r < 0)
+		return r;
+	r = file_open(req, inodes_find(&fs->inodes, ret_entry->ino), fd, grant,
+		      true, fi);
+	if (r < 0)
+		inodes_forget(&fs->inodes, ret_entry->ino, 1);
+	else
+		take_fd(fd);
+	return r;
+}
+
+/* Whoever links it to a name renames, as it were: op_link(). */
+void op_tmpfile(fuse_req_t req, fuse_ino_t dir_ino, mode_t mode,
+		struct fuse_file_info *fi)
+{
+	struct camfs *fs = camfs_of(req);
+	struct fuse_entry_param entry;
+	struct grant grant = {};
+	struct caller who;
+	struct inode *dir = ops_inode(req, dir_ino);
+	int r;
+
+	if (!dir)
+		return;
+	caller_get(req, "created", &who);
+	r = file_check_room(req);
+	if (r == 0)
+		r = gate_tmpfile(&who, &grant);
+	if (r == 0)
+		r = make_tmpfile(req, dir, mode, &grant, fi, &entry);
+	gate_close(fs, &grant, false, false); /* if it is left */
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+	} else if (fuse_reply_create(req, &entry, fi) < 0) {
+		file_release(req, file_of(fi));
+		inodes_forget(&fs->inodes, entry.ino, 1);
+	}
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	     struct fuse_file_info *fi)
 {

@@ -227,13 +227,61 @@ static int link_as_caller(fuse_req_t req, int fd, int dirfd, const char *name)
 		       : 0;
 }
 
+/* The handles of what now has a name go by that name. */
+static void follow_name(struct camfs *fs, struct inode *inode,
+			const struct gate_name *n)
+{
+	const char *slash = strrchr(n->path, '/');
+	_cleanup_free_ char *folder =
+		strndup(n->path, slash ? (size_t)(slash - n->path) : 0);
+
+	if (inode)
+		file_retarget(fs, inode, inode_name_hash(n->dir, n->name),
+			      n->checkout, n->checkout ? NULL : folder);
+}
+
+/* A new file (O_TMPFILE) gets its first name: with that, who can write to it can
+ * write to a document. */
+static int name_tmpfile(fuse_req_t req, const struct caller *who,
+			struct inode *inode, int fd, const struct stat *st,
+			struct gate_name *n)
+{
+	int r = gate_enter(who, n, 1);
+
+	if (r == 0 && n->document)
+		r = links_check_writers(who, st, n->path);
+	if (r == 0)
+		r = link_as_caller(req, fd, n->dirfd, n->name);
+	if (r == 0)
+		follow_name(who->fs, inode, n);
+	gate_leave(who, n, r, true, true);
+	return r;
+}
+
+static int link_file(fuse_req_t req, const struct caller *who,
+		     struct inode *inode, struct gate_name *n)
+{
+	_cleanup_close_ int fd = inodes_open(&who->fs->inodes, inode);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (S_ISREG(inode->type) && fstat(fd, &st) == 0 && !st.st_nlink)
+		return name_tmpfile(req, who, inode, fd, &st, n);
+	r = gate_check(who, inode);
+	if (r == 0)
+		r = gate_check_name(who, n);
+	return r == 0 ? link_as_caller(req, fd, n->dirfd, n->name) : r;
+}
+
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	     const char *name)
 {
 	struct camfs *fs = camfs_of(req);
 	struct inode *inode = ops_inode(req, ino), *dir = NULL;
 	_cleanup_name_ struct gate_name n = {};
-	_cleanup_close_ int dirfd = -1, fd = -1;
+	_cleanup_close_ int dirfd = -1;
 	struct caller who;
 	int r;
 
@@ -245,13 +293,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir_ino,
 	caller_get(req, "linked", &who);
 	r = gate_name(fs, dir, dirfd, name, &n);
 	if (r == 0)
-		r = gate_check(&who, inode);
-	if (r == 0)
-		r = gate_check_name(&who, &n);
-	if (r == 0)
-		r = fd = inodes_open(&fs->inodes, inode);
-	if (r >= 0)
-		r = link_as_caller(req, fd, dirfd, name);
+		r = link_file(req, &who, inode, &n);
 	if (r == 0)
 		gate_made(&who, &n);
 	if (r < 0)
@@ -358,19 +400,6 @@ static int rename_as_caller(fuse_req_t req, int dirfd, const char *name,
 	CREDS_SCOPE(req);
 	return renameat2(dirfd, name, to_dirfd, to_name, flags) < 0 ? -errno
 								    : 0;
-}
-
-/* The handles of what now has a name go by that name. */
-static void follow_name(struct camfs *fs, struct inode *inode,
-			const struct gate_name *n)
-{
-	const char *slash = strrchr(n->path, '/');
-	_cleanup_free_ char *folder =
-		strndup(n->path, slash ? (size_t)(slash - n->path) : 0);
-
-	if (inode)
-		file_retarget(fs, inode, inode_name_hash(n->dir, n->name),
-			      n->checkout, n->checkout ? NULL : folder);
 }
 
 /* What `from` was is now `to`. */

@@ -301,6 +301,11 @@ class Abilities:
         if LIBC.renameat2(-100, os.fsencode(old), -100, os.fsencode(new), flags) < 0:
             raise OSError(ctypes.get_errno(), "renameat2")
 
+    def link_what(self, path, new):
+        """What a symlink leads to, such as /proc/self/fd/N; Python's link() never does."""
+        if LIBC.linkat(-100, os.fsencode(path), -100, os.fsencode(new), 0x400) < 0:
+            raise OSError(ctypes.get_errno(), "linkat")
+
     def fallocate(self, fd, mode, offset, length):
         if LIBC.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)) < 0:
             raise OSError(ctypes.get_errno(), "fallocate")
