@@ -319,6 +319,16 @@ void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
 	reply_attr(req, ino, path);
 }
 
+int ctldir_stat(fuse_req_t req, fuse_ino_t ino, struct stat *ret_st)
+{
+	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	int r = path ? stat_path(req, path, true, ret_st) : -ESTALE;
+
+	if (r == 0)
+		ret_st->st_ino = ino;
+	return r;
+}
+
 /* What a shell and touch(1) do to a file besides writing it changes nothing,
  * but only the holder may do it. */
 void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)

@@ -48,6 +48,7 @@ bool ctldir_is_name(const char *name);
 void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name);
 void ctldir_forget(struct camfs *fs, fuse_ino_t ino, uint64_t n);
 void ctldir_getattr(fuse_req_t req, fuse_ino_t ino);
+int ctldir_stat(fuse_req_t req, fuse_ino_t ino, struct stat *ret_st);
 void ctldir_open_file(fuse_req_t req, fuse_ino_t ino,
 		      struct fuse_file_info *fi);
 void ctldir_read(fuse_req_t req, size_t size, off_t offset,

@@ -19,11 +19,14 @@
 #define HAVE_PASSTHROUGH 0
 #endif
 
-/* O_TMPFILE, if the kernel is 6.1 or newer. */
+/* O_TMPFILE, if the kernel is 6.1 or newer, and when a file was made
+ * (statx(2)), if it is 6.6 or newer. */
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
 #define HAVE_TMPFILE 1
+#define HAVE_STATX 1
 #else
 #define HAVE_TMPFILE 0
+#define HAVE_STATX 0
 #endif
 
 /* That set-user-ID bits are cleared by us, not by the kernel asking us to. What

@@ -168,6 +168,12 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 BOUNDED(lookup, (fuse_req_t req, fuse_ino_t dir, const char *name), dir, name)
 BOUNDED(getattr, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
 	ino, fi)
+#if HAVE_STATX
+BOUNDED(statx,
+	(fuse_req_t req, fuse_ino_t ino, int flags, int mask,
+	 struct fuse_file_info *fi),
+	ino, flags, mask, fi)
+#endif
 BOUNDED(setattr,
 	(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 	 struct fuse_file_info *fi),
@@ -199,7 +205,8 @@ BOUNDED(create,
 	dir, name, mode, fi)
 #if HAVE_TMPFILE
 BOUNDED(tmpfile,
-	(fuse_req_t req, fuse_ino_t dir, mode_t mode, struct fuse_file_info *fi),
+	(fuse_req_t req, fuse_ino_t dir, mode_t mode,
+	 struct fuse_file_info *fi),
 	dir, mode, fi)
 #endif
 BOUNDED(opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi),
@@ -230,6 +237,9 @@ const struct fuse_lowlevel_ops camfs_ops = {
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
 	.getattr = bounded_getattr,
+#if HAVE_STATX
+	.statx = bounded_statx,
+#endif
 	.setattr = bounded_setattr,
 	.readlink = bounded_readlink,
 	.mknod = bounded_mknod,

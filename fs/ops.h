@@ -48,6 +48,8 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino);
 
 /* ops_attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask,
+	      struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 		struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);

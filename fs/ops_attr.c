@@ -64,6 +64,72 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_attr(req, inode, S_ISREG(inode->type) ? fi : NULL);
 }
 
+#if HAVE_STATX
+/* Of `.locks`, and so without what struct stat does not have. */
+static int statx_of_ctl(fuse_req_t req, fuse_ino_t ino, struct statx *ret_x)
+{
+	struct stat st;
+	int r = ctldir_stat(req, ino, &st);
+
+	if (r < 0)
+		return r;
+	*ret_x = (struct statx){
+		.stx_mask = STATX_BASIC_STATS,
+		.stx_blksize = (uint32_t)st.st_blksize,
+		.stx_nlink = (uint32_t)st.st_nlink,
+		.stx_uid = st.st_uid,
+		.stx_gid = st.st_gid,
+		.stx_mode = (uint16_t)st.st_mode,
+		.stx_ino = st.st_ino,
+		.stx_size = (uint64_t)st.st_size,
+		.stx_blocks = (uint64_t)st.st_blocks,
+		.stx_atime = { .tv_sec = st.st_atim.tv_sec },
+		.stx_mtime = { .tv_sec = st.st_mtim.tv_sec },
+		.stx_ctime = { .tv_sec = st.st_ctim.tv_sec },
+	};
+	return 0;
+}
+
+static int statx_of_inode(fuse_req_t req, struct inode *inode, int mask,
+			  const struct fuse_file_info *fi, struct statx *ret_x)
+{
+	_cleanup_close_ int fd = -1;
+	int known = fi ? file_of(fi)->use.fd : -1;
+
+	if (!fi)
+		known = fd = inodes_open(&camfs_of(req)->inodes, inode);
+	if (known < 0)
+		return known;
+	if (statx(known, "", AT_EMPTY_PATH, (unsigned)mask | STATX_BASIC_STATS,
+		  ret_x) < 0)
+		return -errno;
+	return (ret_x->stx_mode & S_IFMT) == inode->type ? 0 : -ESTALE;
+}
+
+/* The kernel asks this way only for whoever wants to know when it was made. */
+void op_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask,
+	      struct fuse_file_info *fi)
+{
+	struct inode *inode;
+	struct statx x;
+	int r;
+
+	if (ctldir_owns(ino)) {
+		r = statx_of_ctl(req, ino, &x);
+	} else {
+		inode = ops_inode(req, ino);
+		if (!inode)
+			return;
+		r = statx_of_inode(req, inode, mask,
+				   S_ISREG(inode->type) ? fi : NULL, &x);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_statx(req, 0, &x, 0);
+}
+#endif
+
 static int set_times(int fd, const struct stat *attr, int valid)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },

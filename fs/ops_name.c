@@ -240,8 +240,8 @@ static void follow_name(struct camfs *fs, struct inode *inode,
 			      n->checkout, n->checkout ? NULL : folder);
 }
 
-/* A new file (O_TMPFILE) gets its first name: with that, who can write to it can
- * write to a document. */
+/* A new file (O_TMPFILE) gets its first name: with that, who can write to it
+ * can write to a document. */
 static int name_tmpfile(fuse_req_t req, const struct caller *who,
 			struct inode *inode, int fd, const struct stat *st,
 			struct gate_name *n)

@@ -123,6 +123,32 @@ class Tools:
         return [ns if abs(ns - self.since) > 3600 * 10**9 else "now"
                 for ns in (st.st_atime_ns, st.st_mtime_ns)]
 
+    def moved(self, path):
+        """Which of mtime and ctime are new."""
+        st = os.stat(path) if isinstance(path, int) else os.lstat(path)
+        return [name for name in ("st_mtime_ns", "st_ctime_ns") if getattr(st, name) >= self.since]
+
+    def born(self, path):
+        """Whether it is known when, and is so; Python has no statx()."""
+        answer = ctypes.create_string_buffer(256)
+        where = (int(path), b"", 0x1000) if isinstance(path, int) else (-100, os.fsencode(path), 0x100)
+        libc("statx", *where, 0x800 | 0x7ff, answer)
+        mask, = struct.unpack_from("<I", answer, 0)
+        seconds, = struct.unpack_from("<q", answer, 80)
+        return mask & 0x800, abs(seconds - self.since // 10**9) < 3600
+
+    def again(self, fd, flags):
+        return self.open(f"/proc/self/fd/{int.__repr__(fd)}", flags)
+
+    def name(self, fd, path):
+        libc("linkat", -100, os.fsencode(f"/proc/self/fd/{int.__repr__(fd)}"), -100,
+             os.fsencode(path), 0x400)
+
+    def pipe(self):
+        fds = [Fd(fd) for fd in os.pipe()]
+        self.fds += fds
+        return fds
+
     def utimens(self, path, *ns, flags=0):
         """atime and mtime as (seconds, nanoseconds), by utimensat itself: os.utime
         knows neither UTIME_NOW nor UTIME_OMIT."""

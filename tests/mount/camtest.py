@@ -227,7 +227,7 @@ class Mount(type(Path())):
         subprocess.run([CAMLOCK, "umount", str(self)], check=True)
         return self.wait_end()
 
-    def wait_end(self, seconds=20):
+    def wait_end(self, seconds=60):
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
