@@ -50,44 +50,32 @@ static void set_backing(struct fuse_file_info *fi, int32_t id)
 #endif
 }
 
-/* The kernel opens the file below with O_DIRECT, too, and then keeps that when
+/* Of all handles of an inode the first decides.
+ *
+ * The kernel opens the file below with O_DIRECT, too, and then keeps that when
  * fcntl(2) takes it away, as dd does for the odd bytes at the end (seen with
  * Linux 6.18): they would be refused. */
 bool backing_is_needed(struct camfs *fs, const struct open_file *file)
 {
-	const struct inode *inode = file->inode;
-
 	return fs->passthrough && !(file->flags & O_DIRECT) &&
-	       !inode->plain_users && !inode->backing_users;
+	       !file->inode->uses;
 }
 
 void backing_choose(fuse_req_t req, struct open_file *file, int reader,
 		    struct fuse_file_info *fi)
 {
-	struct inode *inode = file->inode;
+	const struct inode *inode = file->inode;
 
-	if (backing_is_needed(camfs_of(req), file))
-		inode->backing_id = register_backing(req, file, reader);
-	file->passthrough = !inode->plain_users && inode->backing_id > 0;
-	if (file->passthrough) {
-		inode->backing_users++;
-		set_backing(fi, inode->backing_id);
-	} else {
-		inode->plain_users++;
-	}
+	if (inode->uses)
+		file->use.backing_id = inode->uses->backing_id;
+	else if (backing_is_needed(camfs_of(req), file))
+		file->use.backing_id = register_backing(req, file, reader);
+	file->passthrough = file->use.backing_id > 0;
+	if (file->passthrough)
+		set_backing(fi, file->use.backing_id);
 }
 
-int32_t backing_leave(struct open_file *file)
+int32_t backing_leave(const struct open_file *file)
 {
-	struct inode *inode = file->inode;
-	int32_t id = inode->backing_id;
-
-	if (!file->passthrough) {
-		inode->plain_users--;
-		return 0;
-	}
-	if (--inode->backing_users > 0)
-		return 0;
-	inode->backing_id = 0;
-	return id;
+	return file->inode->uses ? 0 : file->use.backing_id;
 }

@@ -21,12 +21,14 @@ bool backing_is_needed(struct camfs *fs, const struct open_file *file);
 /* A descriptor to make the backing file of, or -1. */
 int backing_open_reader(const struct open_file *file);
 
-/* Decides for a handle; `reader` is there if it was needed. */
+/* Decides for a handle that is about to be among its inode's; `reader` is there
+ * if it was needed. */
 void backing_choose(fuse_req_t req, struct open_file *file, int reader,
 		    struct fuse_file_info *fi);
 
-/* The handle is gone. Returns a backing file to close, or 0. */
-int32_t backing_leave(struct open_file *file);
+/* The handle is not among them any more. Returns a backing file to close, or
+ * 0. */
+int32_t backing_leave(const struct open_file *file);
 void backing_close(fuse_req_t req, int32_t id);
 
 #endif

@@ -153,10 +153,10 @@ void file_unlink(fuse_req_t req, struct open_file *file)
 
 	file->mapping = mapped_begin(fs->mapped, file);
 	pthread_mutex_lock(stripe);
-	unused = backing_leave(file);
 	while (*p != &file->use)
 		p = &(*p)->next;
 	*p = file->use.next;
+	unused = backing_leave(file);
 	if (file->mapping)
 		mapped_enter(file->mapping);
 	pthread_mutex_unlock(stripe);

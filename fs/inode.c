@@ -66,11 +66,33 @@ int inodes_init(struct inodes *t, const struct share *share)
 	return 0;
 }
 
+/* The name it had first, which is not on the heap by itself. */
+static char *first_name(struct inode *inode)
+{
+	return inode->tail + inode->handle_size;
+}
+
+static void free_name(struct inode *inode, char *name)
+{
+	if (name != first_name(inode))
+		free(name);
+}
+
 static void free_inode(struct inode *inode)
 {
-	free(inode->handle);
-	free(inode->name);
+	free_name(inode, inode->name);
 	free(inode);
+}
+
+/* NULL: by path. */
+static struct file_handle *handle_of(struct inode *inode)
+{
+	return inode->handle_size ? (struct file_handle *)inode->tail : NULL;
+}
+
+static size_t handle_size(const struct file_handle *handle)
+{
+	return handle ? sizeof(*handle) + handle->handle_bytes : 0;
 }
 
 static void drop_inode(struct hash_node *n)
@@ -130,7 +152,7 @@ static struct inode *find_file(struct inodes *t, const struct found *f)
 		if (inode->dev == f->st.st_dev && inode->ino == f->st.st_ino &&
 		    inode->type == (f->st.st_mode & S_IFMT) &&
 		    (inode->id == ROOT_ID ||
-		     handle_same(inode->handle, f->handle)))
+		     handle_same(handle_of(inode), f->handle)))
 			return inode;
 	}
 	return NULL;
@@ -173,15 +195,15 @@ static void cut_cycle(struct inodes *t, struct inode *inode,
 	}
 }
 
-/* Takes the name, which is on the heap; without memory for it, or with no
- * parent, the inode has none. */
+/* Takes the name, which is on the heap, or its first; without memory for it, or
+ * with no parent, the inode has none. */
 static void set_name(struct inodes *t, struct inode *inode,
 		     struct inode *parent, char *name)
 {
 	struct inode *old = inode->parent;
 
 	if (inode->id == ROOT_ID) {
-		free(name);
+		free_name(inode, name);
 		return;
 	}
 	if (parent == inode)
@@ -190,14 +212,14 @@ static void set_name(struct inodes *t, struct inode *inode,
 		cut_cycle(t, inode, parent);
 	if (old)
 		hash_remove(&t->by_name, &inode->by_name);
-	free(inode->name);
+	free_name(inode, inode->name);
 	inode->name = parent ? name : NULL;
 	inode->parent = name ? parent : NULL;
 	if (!parent)
-		free(name);
+		free_name(inode, name);
 	if (inode->parent && hash_insert(&t->by_name, &inode->by_name,
 					 hash_name(parent, name)) < 0) {
-		free(take_ptr(inode->name));
+		free_name(inode, take_ptr(inode->name));
 		inode->parent = NULL;
 	}
 	if (inode->parent)
@@ -223,9 +245,12 @@ static uint64_t new_id(struct inodes *t, const struct found *f)
 	return id && !find_id(t, id) ? id : ++t->last_id;
 }
 
-static struct inode *new_inode(struct inodes *t, struct found *f)
+static struct inode *new_inode(struct inodes *t, const struct found *f,
+			       const char *name)
 {
-	struct inode *inode = calloc(1, sizeof(*inode));
+	size_t handle = handle_size(f->handle), size = strlen(name) + 1;
+	struct inode *inode =
+		calloc(1, offsetof(struct inode, tail) + handle + size);
 
 	if (!inode)
 		return NULL;
@@ -233,6 +258,10 @@ static struct inode *new_inode(struct inodes *t, struct found *f)
 	inode->dev = f->st.st_dev;
 	inode->ino = f->st.st_ino;
 	inode->type = f->st.st_mode & S_IFMT;
+	inode->handle_size = (uint8_t)handle;
+	if (handle)
+		memcpy(inode->tail, f->handle, handle);
+	memcpy(first_name(inode), name, size);
 	if (hash_insert(&t->by_id, &inode->by_id, hash_id(inode->id)) < 0) {
 		free(inode);
 		return NULL;
@@ -243,32 +272,38 @@ static struct inode *new_inode(struct inodes *t, struct found *f)
 		free(inode);
 		return NULL;
 	}
-	inode->handle = take_ptr(f->handle);
 	return inode;
+}
+
+static bool has_name(const struct inode *inode, const struct inode *parent,
+		     const char *name)
+{
+	return inode->parent == parent && inode->name &&
+	       !strcmp(inode->name, name);
 }
 
 struct inode *inodes_add(struct inodes *t, struct inode *parent,
 			 const char *name, struct found *found)
 {
-	char *copy = name ? strdup(name) : NULL;
-	struct inode *inode = NULL;
+	_cleanup_free_ struct file_handle *handle = take_ptr(found->handle);
+	struct found f = { .st = found->st, .handle = handle };
+	struct inode *inode;
+	char *own = NULL; /* the name, as the inode is to have it */
 
 	LOCK_SCOPE(&t->mutex);
-	if (copy || !name)
-		inode = find_file(t, found);
-	if ((copy || !name) && !inode)
-		inode = new_inode(t, found);
-	free(take_ptr(found->handle));
+	inode = find_file(t, &f);
 	if (!inode) {
-		free(copy);
-		return NULL;
+		inode = new_inode(t, &f, name ? name : "");
+		own = inode && name ? first_name(inode) : NULL;
+	} else if (name && !has_name(inode, parent, name)) {
+		own = strdup(name);
+		inode = own ? inode : NULL;
 	}
+	if (!inode)
+		return NULL;
 	inode->nlookup++;
-	if (!name || (inode->parent == parent && inode->name &&
-		      !strcmp(inode->name, name)))
-		free(copy);
-	else
-		set_name(t, inode, parent, copy);
+	if (own)
+		set_name(t, inode, parent, own);
 	return inode;
 }
 
@@ -549,14 +584,14 @@ int inodes_open(struct inodes *t, struct inode *inode)
 {
 	int fd;
 
-	if (inode->id != ROOT_ID && !inode->handle) {
+	if (inode->id != ROOT_ID && !inode->handle_size) {
 		fd = open_by_path(t, inode);
 		return fd == -ESTALE ? open_by_use(t, inode) : fd;
 	}
 	if (inode->id == ROOT_ID)
 		fd = fcntl(t->share->root_fd, F_DUPFD_CLOEXEC, 3);
 	else
-		fd = open_by_handle_at(t->share->handles_fd, inode->handle,
+		fd = open_by_handle_at(t->share->handles_fd, handle_of(inode),
 				       O_PATH | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;

@@ -36,30 +36,29 @@ struct file_handle;
 struct inode_use {
 	struct inode_use *next;
 	int fd;
+	int32_t backing_id; /* kernel passthrough; 0: none */
 };
 
+/* There may be a million of them: a few bytes count. */
 struct inode {
 	struct hash_node by_id;
 	struct hash_node by_file;
 	struct hash_node by_name; /* while it has one */
-	uint64_t id; /* fixed, and so is what follows up to `handle` */
-	dev_t dev;
-	ino_t ino;
-	mode_t type;		    /* S_IFMT */
-	struct file_handle *handle; /* NULL: by path */
-
+	uint64_t id;		  /* fixed */
+	dev_t dev;		  /* fixed */
+	ino_t ino;		  /* fixed */
 	uint64_t nlookup;
-	pid_t told_gone; /* see inodes_tell_gone() */
-	bool replaced;	 /* another file was given its name */
+	struct inode *parent;	/* NULL for the root, and when it has no name */
+	char *name;		/* the first one is in `tail` */
+	struct inode_use *uses; /* all handles: under the inode's stripe, see
+				   inode_stripe() */
 	uint32_t n_children;
-	struct inode *parent; /* NULL for the root, and when it has no name */
-	char *name;
-
-	/* Under the inode's stripe; see inode_stripe(). */
-	int32_t backing_id; /* kernel passthrough; 0: none */
-	uint32_t backing_users;
-	uint32_t plain_users;	/* handles without it */
-	struct inode_use *uses; /* all handles */
+	pid_t told_gone;     /* see inodes_tell_gone() */
+	uint16_t type;	     /* fixed: S_IFMT */
+	bool replaced;	     /* another file was given its name */
+	uint8_t handle_size; /* fixed: of the file handle in `tail`; 0: it is
+				opened by path */
+	char tail[];
 };
 
 struct inodes {
