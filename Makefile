@@ -110,6 +110,11 @@ check-storm: all
 	@scripts/install-packages test
 	@CAMLOCK=$(abspath $(B))/camlock STORM_SECONDS=120 tests/mount/samba_storm
 
+# Over real network file systems, in namespaces of their own; about 10 minutes.
+check-shares: all
+	@scripts/install-packages test shares
+	@BUILD=$(B) tests/run shares/
+
 bench: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
 
@@ -165,7 +170,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|bench|bench-quick|fuzz|install|uninstall|deb|check-deb|lint|clean]'
+	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|bench|bench-quick|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -173,6 +178,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps check-smbtorture check-storm bench bench-quick fuzz run-fuzzers install uninstall deb check-deb lint clean help
+.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares bench bench-quick fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -19,6 +19,8 @@ static const unsigned long one_space[] = {
 	CIFS_SUPER_MAGIC,
 };
 
+static const unsigned long fuse[] = { FUSE_SUPER_MAGIC };
+
 #define IS_IN(fd, list) is_in(fd, list, sizeof(list) / sizeof(*(list)))
 
 static bool is_in(int fd, const unsigned long *list, size_t n)
@@ -36,6 +38,11 @@ static bool is_in(int fd, const unsigned long *list, size_t n)
 bool fskind_is_local(int fd)
 {
 	return IS_IN(fd, local);
+}
+
+bool fskind_is_fuse(int fd)
+{
+	return IS_IN(fd, fuse);
 }
 
 bool fskind_locks_are_one(int fd)

@@ -4,18 +4,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fskind.h"
 #include "core/json.h"
 #include "core/timestamp.h"
+#include "core/wait.h"
 
 #define CHECK_EVERY 32 /* lines */
+#define LOCK_MS 1000   /* for other hosts */
+#define LOCK_PAUSE (2 * NSEC_PER_MSEC)
 
 void history_init(struct history *h, int dirfd)
 {
-	*h = (struct history){ .dirfd = dirfd, .fd = -1 };
+	*h = (struct history){ .dirfd = dirfd,
+			       .fd = -1,
+			       .shared = !fskind_is_local(dirfd) };
 	pthread_mutex_init(&h->mutex, NULL);
 }
 
@@ -108,6 +115,33 @@ static int open_file(struct history *h)
 	return h->fd < 0 ? -errno : 0;
 }
 
+/* A network share writes a line that crosses a page in two parts, and knows the
+ * end of the file as it was when it was last asked. Without the lock the line
+ * may be torn, but it is there. */
+static void lock(struct history *h)
+{
+	struct wait w = wait_for_ms(LOCK_MS);
+	struct stat st;
+
+	while (flock(h->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		if (wait_sleep(&w, LOCK_PAUSE) < 0)
+			break;
+	fstat(h->fd, &st);
+}
+
+static ssize_t append(struct history *h, const struct buffer *line)
+{
+	ssize_t n;
+
+	if (h->shared)
+		lock(h);
+	n = write(h->fd, line->data, line->len);
+	n = n < 0 ? -errno : n;
+	if (h->shared)
+		flock(h->fd, LOCK_UN);
+	return n;
+}
+
 /* Appends it whole or, for lack of room, not at all. */
 static int write_line(struct history *h, const struct buffer *line)
 {
@@ -119,9 +153,9 @@ static int write_line(struct history *h, const struct buffer *line)
 	r = open_file(h);
 	if (r < 0)
 		return r;
-	n = write(h->fd, line->data, line->len);
+	n = append(h, line);
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	if ((size_t)n == line->len)
 		return 0;
 	if (fstat(h->fd, &st) == 0 && ftruncate(h->fd, st.st_size - n) < 0)

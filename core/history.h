@@ -50,6 +50,7 @@ struct history {
 	void (*on_event)(void *arg, const char *event,
 			 const struct record *holder);
 	void *on_event_arg;
+	bool shared; /* other hosts append as well */
 	pthread_mutex_t mutex;
 	int fd;		    /* under mutex; -1: to be opened */
 	unsigned unchecked; /* under mutex: lines since it was looked at */

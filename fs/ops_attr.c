@@ -315,6 +315,18 @@ static ssize_t drop_trusted(char *list, ssize_t len)
 	return to - list;
 }
 
+/* The kernel asks for the ACL before it lets anybody but the owner in, and
+ * fails the open with any other error than that there is none: also on a share
+ * that knows no ACLs. */
+static int xattr_error(const char *name, int error)
+{
+	static const char acl[] = "system.posix_acl_";
+
+	return error == EOPNOTSUPP && name && !strncmp(name, acl, strlen(acl))
+		       ? ENODATA
+		       : error;
+}
+
 /* One value, or the list of names if `name` is NULL; size 0 asks how long. */
 static void reply_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			size_t size)
@@ -335,15 +347,14 @@ static void reply_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	if (!name && value && n > 0 && fuse_req_ctx(req)->uid != 0)
 		n = drop_trusted(value, n);
 	if (n < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, xattr_error(name, errno));
 	else if (!size)
 		fuse_reply_xattr(req, (size_t)n);
 	else
 		fuse_reply_buf(req, value, (size_t)n);
 }
 
-/* In `.locks` there are none. Not ENOTSUP: the kernel asks for the ACL before
- * it lets anybody but the owner in, and fails the open with any other error. */
+/* In `.locks` there are none. */
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	if (ctldir_owns(ino))

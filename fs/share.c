@@ -105,7 +105,8 @@ static void probe_handles(struct share *s)
 	_cleanup_close_ int fd = -1;
 	union handle_space u;
 
-	if (root_fd < 0 || handle_get(root_fd, "", &u, &s->mount_id) < 0)
+	if (root_fd < 0 || fskind_is_fuse(root_fd) ||
+	    handle_get(root_fd, "", &u, &s->mount_id) < 0)
 		return;
 	fd = open_by_handle_at(root_fd, &u.handle, O_PATH | O_CLOEXEC);
 	if (fd < 0)
