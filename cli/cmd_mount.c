@@ -52,6 +52,12 @@ static const char help[] =
 	"  --stale-save=WHAT       a program saves what another has changed "
 	"since it read\n"
 	"                          it: refuse (the default), warn, or allow\n"
+	"  --machine-reader NAME   what a program NAME or /PATH/NAME has open "
+	"can be\n"
+	"                          replaced, but not written in place "
+	"(milltask); "
+	"may be\n"
+	"                          repeated\n"
 	"  --keep-versions N       how many of each file, as before a save, "
 	"are kept for\n"
 	"                          'camlock revert' (5; 0: none)\n"
@@ -92,6 +98,7 @@ static const struct option long_options[] = {
 	{ "on-event", required_argument, NULL, BY_NAME },
 	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
+	{ "machine-reader", required_argument, NULL, BY_NAME },
 	{ "keep-versions", required_argument, NULL, BY_NAME },
 	{ "versions-space", required_argument, NULL, BY_NAME },
 	{ "versions-copy", required_argument, NULL, BY_NAME },

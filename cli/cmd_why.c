@@ -210,6 +210,15 @@ static void print_record(const struct record_at *at, enum alive_mount mount)
 	print_mount(mount);
 }
 
+/* Why somebody was refused what nobody had checked out. */
+static bool is_no_checkout(const struct record *holder)
+{
+	return holder->kind && holder->message &&
+	       (!strcmp(holder->kind, "changed") || !strcmp(holder->kind, "runn"
+									  "in"
+									  "g"));
+}
+
 /* A line of the history, behind its label. */
 static void print_line(const char *label, const char *line)
 {
@@ -221,6 +230,9 @@ static void print_line(const char *label, const char *line)
 	    person_append(&who, &e.who) < 0)
 		return;
 	if (e.who.app && person_append_quoted(&who, " (", e.who.app, ")") < 0)
+		return;
+	if (is_no_checkout(&e.holder) &&
+	    person_append_quoted(&who, ": ", e.holder.message, "") < 0)
 		return;
 	printf("  %-9s %s  %s\n", label, local_time(time, e.time) ? time : "-",
 	       who.data);

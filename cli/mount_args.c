@@ -52,6 +52,9 @@ void mount_args_release(struct mount_args *a)
 	free(a->locks);
 	free(a->metrics);
 	free(a->on_event);
+	while (a->options.n_machines)
+		free(a->options.machines[--a->options.n_machines]);
+	free(a->options.machines);
 	documents_release(&a->options.documents);
 	buffer_release(&a->flags);
 }
@@ -208,6 +211,19 @@ static int set_stale_save(struct mount_args *a, const char *value)
 		    value);
 }
 
+static int add_machine(struct mount_args *a, const char *value)
+{
+	struct mount_options *o = &a->options;
+	char **list =
+		reallocarray(o->machines, o->n_machines + 1, sizeof(*list));
+
+	if (!list)
+		return out_of_memory();
+	o->machines = list;
+	list[o->n_machines] = strdup(value);
+	return list[o->n_machines++] ? DONE : out_of_memory();
+}
+
 static int set_keep_versions(struct mount_args *a, const char *value)
 {
 	char *end;
@@ -281,6 +297,7 @@ static const struct mount_option {
 	{ "on-event", true, set_on_event },
 	{ "metrics", true, set_metrics },
 	{ "stale-save", true, set_stale_save },
+	{ "machine-reader", true, add_machine },
 	{ "keep-versions", true, set_keep_versions },
 	{ "versions-space", true, set_versions_space },
 	{ "versions-copy", true, set_versions_copy },

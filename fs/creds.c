@@ -37,11 +37,13 @@ static void set_caps(const struct __user_cap_data_struct *caps)
 
 /* What the daemon needs: to act as anybody (the file system's capabilities,
  * SETUID, SETGID), to open by handle (DAC_READ_SEARCH), to mount, unmount and
- * use kernel passthrough (SYS_ADMIN), and to take leases. */
+ * use kernel passthrough (SYS_ADMIN), to take leases, and to see which program
+ * another's process runs (SYS_PTRACE: fs/machine.h). */
 static const int needed[] = {
-	CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
-	CAP_FSETID, CAP_SETGID,	      CAP_SETUID,	   CAP_SYS_ADMIN,
-	CAP_MKNOD,  CAP_LEASE,	      CAP_SETFCAP,	   CAP_SYS_RESOURCE,
+	CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+	CAP_FSETID,	CAP_SETGID,	  CAP_SETUID,	       CAP_SYS_ADMIN,
+	CAP_MKNOD,	CAP_LEASE,	  CAP_SETFCAP,	       CAP_SYS_RESOURCE,
+	CAP_SYS_PTRACE,
 };
 
 static void keep_needed(struct __user_cap_data_struct *caps)

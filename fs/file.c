@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "core/writers.h"
 #include "fs/backing.h"
+#include "fs/machine.h"
 #include "fs/mapped.h"
 
 /* How often to look at once whether a released handle's file is free of
@@ -83,6 +84,16 @@ void file_free(struct camfs *fs, struct open_file *file, bool written)
 	free(file);
 }
 
+static void set_machine(struct open_file *file, const struct camfs *fs,
+			pid_t tid)
+{
+	file->machine = machine_of(fs, tid);
+	if (!file->machine)
+		return;
+	file->reader = process_id(tid);
+	clock_gettime(CLOCK_REALTIME, &file->since);
+}
+
 int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	      bool emptied, struct fuse_file_info *fi)
 {
@@ -109,6 +120,8 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 		file_free(fs, file, false);
 		return r;
 	}
+	if (!file_flags_write(fi->flags))
+		set_machine(file, fs, fuse_req_ctx(req)->pid);
 	file->grant = *grant;
 	*grant = (struct grant){};
 	link_file(req, file, fi);
@@ -365,6 +378,22 @@ void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
 		free(old);
 	}
 	mapped_retarget(fs->mapped, inode, name, checkout, folder);
+}
+
+bool file_find_machine(struct camfs *fs, struct inode *inode, pid_t but,
+		       struct file_reader *ret_reader)
+{
+	LOCK_SCOPE(inode_stripe(&fs->inodes, inode));
+	for (struct inode_use *u = inode->uses; u; u = u->next) {
+		const struct open_file *f = file_of_use(u);
+
+		if (!f->machine || f->reader == but)
+			continue;
+		*ret_reader = (struct file_reader){ f->machine, f->uid,
+						    f->reader, f->since };
+		return true;
+	}
+	return false;
 }
 
 struct other_writer {

@@ -29,10 +29,13 @@ struct open_file {
 	uint64_t id; /* of the inode, which a mapping can outlive */
 	int flags;   /* as opened */
 	bool passthrough;
-	struct grant grant; /* under the stripe; see file_retarget() */
-	bool flushed;	    /* under the stripe: counted as such */
-	bool emptied;	    /* made, or truncated, by opening it */
-	struct stat start;  /* as it was when opened; if it can write */
+	struct grant grant;  /* under the stripe; see file_retarget() */
+	bool flushed;	     /* under the stripe: counted as such */
+	bool emptied;	     /* made, or truncated, by opening it */
+	const char *machine; /* it reads as that: fs/machine.h; or NULL */
+	pid_t reader;	     /* then: its process */
+	struct timespec since;
+	struct stat start; /* as it was when opened; if it can write */
 };
 
 static inline struct open_file *file_of(const struct fuse_file_info *fi)
@@ -96,6 +99,18 @@ void file_retarget(struct camfs *fs, struct inode *inode, uint64_t name,
  * by one, whatever name it was opened by; then who that is, and his process. */
 bool file_has_other_writer(struct camfs *fs, const struct stat *st, uid_t uid,
 			   uid_t *ret_uid, pid_t *ret_pid);
+
+/* Whether a machine (fs/machine.h) that is not that process has a file open,
+ * and who. */
+struct file_reader {
+	const char *machine;
+	uid_t uid;
+	pid_t pid;
+	struct timespec since;
+};
+
+bool file_find_machine(struct camfs *fs, struct inode *inode, pid_t but,
+		       struct file_reader *ret_reader);
 
 /* Whether anybody can write to it through a handle. */
 bool file_has_writer(struct camfs *fs, const struct stat *st);

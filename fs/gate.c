@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "fs/file.h"
 #include "fs/links.h"
+#include "fs/machine.h"
 #include "fs/lost.h"
 #include "fs/spelling.h"
 #include "fs/succession.h"
@@ -225,7 +226,7 @@ int gate_create(const struct caller *who, struct inode *dir, const char *name,
 }
 
 /* The name it was known by leads elsewhere. Returns 1 if it has another by now;
- * 0 if it has none; or -ESTALE. */
+ * 0 if it is deleted; or -ESTALE. */
 static int find_name(struct camfs *fs, struct inode *inode, struct stat *ret_st)
 {
 	_cleanup_close_ int fd = inodes_open(&fs->inodes, inode);
@@ -241,7 +242,8 @@ static int find_name(struct camfs *fs, struct inode *inode, struct stat *ret_st)
 	r = lost_find_name(&fs->inodes, inode);
 	if (r == 0)
 		r = inodes_stat_name(&fs->inodes, inode, ret_st);
-	return r == 0 ? 1 : r == -ENOENT ? 0 : -ESTALE;
+	/* none on the share: what was kept or set aside is not to be written */
+	return r == 0 ? 1 : -ESTALE;
 }
 
 /* Its path, if that still leads to it. Returns 1 with the path; 0 if the file
@@ -304,6 +306,8 @@ int gate_open(const struct caller *who, struct inode *inode, int flags,
 	if (r == 0)
 		return gate_tmpfile(who, ret_grant); /* which it may be */
 	if (r > 0)
+		r = machine_check(who, inode, path);
+	if (r == 0 && path)
 		r = grant_path(who, path, &st, ret_grant);
 	if (r < 0)
 		return r;

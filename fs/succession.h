@@ -2,8 +2,8 @@
 /*
  * Taking over from who is gone, but may write yet: a host that was given up
  * (core/witness.h) and may only be cut off from the share; or a program on this
- * host whose mount's daemon died. What it has open is set aside first, as with a
- * break.
+ * host whose mount's daemon died. What it has open is set aside first, as with
+ * a break.
  */
 #ifndef FS_SUCCESSION_H
 #define FS_SUCCESSION_H
