@@ -41,7 +41,7 @@ cc_flags := -std=gnu11 -pthread $(warnings) $(hardening) $(sanitize) $(CFLAGS)
 cpp_flags := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-DCAMLOCK_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ld_flags := -pthread -pie -Wl,-z,relro,-z,now $(sanitize) $(LDFLAGS)
-libs := -lcjson $(LDLIBS)
+libs := -lcjson -lcurl $(LDLIBS)
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
 compile = $(CC) $(cpp_flags) $(cc_flags) $(werror) -MMD -MP
 

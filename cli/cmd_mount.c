@@ -26,12 +26,14 @@ static const char help[] =
 	"  -d, --debug             the same, and print every request\n"
 	"  --locks FILE            the records are here, not in\n"
 	"                          SHARE/.camlock/locks.json\n"
+	"  --registry ADDRESS      the records are in an etcd, at\n"
+	"                          etcd://HOST:PORT[,HOST:PORT...]/PREFIX\n"
 	"  --lock-timeout SECONDS  how long an open waits for the records' "
 	"file lock (5)\n"
 	"  --cache-seconds SECONDS how long names and attributes are believed\n"
-	"  --host-timeout SECONDS  on a network share: a host is given up when "
-	"it has\n"
-	"                          been silent for so long (30)\n"
+	"  --host-timeout SECONDS  on a network share, and with --registry: a "
+	"host\n"
+	"                          is given up when silent for so long (30)\n"
 	"  --single-host           no other host mounts the share\n"
 	"  --linger SECONDS        a checkout stays for so long after the last "
 	"close (0)\n"
@@ -86,6 +88,7 @@ static const char help[] =
 
 static const struct option long_options[] = {
 	{ "locks", required_argument, NULL, BY_NAME },
+	{ "registry", required_argument, NULL, BY_NAME },
 	{ "lock-timeout", required_argument, NULL, BY_NAME },
 	{ "cache-seconds", required_argument, NULL, BY_NAME },
 	{ "host-timeout", required_argument, NULL, BY_NAME },

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/place.h"
 #include "core/cleanup.h"
+#include "core/etcd_address.h"
 
 #define SECONDS_MAX 86400.0
 #define VERSIONS_MAX 10000
@@ -55,6 +56,7 @@ void mount_args_release(struct mount_args *a)
 	while (a->options.n_machines)
 		free(a->options.machines[--a->options.n_machines]);
 	free(a->options.machines);
+	free(a->registry);
 	documents_release(&a->options.documents);
 	buffer_release(&a->flags);
 }
@@ -158,6 +160,26 @@ static int set_locks(struct mount_args *a, const char *value)
 	free(a->locks);
 	a->locks = strdup(value);
 	return a->locks ? DONE : out_of_memory();
+}
+
+static int set_registry(struct mount_args *a, const char *value)
+{
+	struct etcd_address address;
+	int r = etcd_address_parse(&address, value);
+
+	if (r == -EINVAL)
+		return fail(USAGE,
+			    "registry: '%s' is no address: write "
+			    "etcd://HOST:PORT[,HOST:PORT...]/PREFIX, or etcds: "
+			    "with TLS",
+			    value);
+	if (r < 0)
+		return out_of_memory();
+	etcd_address_release(&address);
+	free(a->registry);
+	a->registry = strdup(value);
+	a->options.registry = a->registry;
+	return a->registry ? DONE : out_of_memory();
 }
 
 static int set_busy_errno(struct mount_args *a, const char *value)
@@ -285,6 +307,7 @@ static const struct mount_option {
 	int (*set)(struct mount_args *a, const char *value);
 } mount_options[] = {
 	{ "locks", true, set_locks },
+	{ "registry", true, set_registry },
 	{ "lock-timeout", true, set_lock_timeout },
 	{ "cache-seconds", true, set_cache_seconds },
 	{ "host-timeout", true, set_host_timeout },

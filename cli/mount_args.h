@@ -25,6 +25,7 @@ struct mount_args {
 	char *mountpoint;
 	char *locks;
 	char *metrics;
+	char *registry;
 	char *on_event;
 	struct buffer flags;
 };

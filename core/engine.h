@@ -82,20 +82,55 @@ struct engine_type {
 	bool (*is_current)(struct engine *e, const struct signature *state);
 	uint64_t (*others)(struct engine *e);
 	int (*probe)(struct engine *e, const char *lease);
+	void (*sign)(struct engine *e, struct signature *ret_state);
+	void (*explain_delay)(struct engine *e, struct buffer *b);
 };
 
 struct engine {
 	const struct engine_type *type;
 	char lease[LEASE_ID_SIZE]; /* ours, which our open records carry; ""
 				      for an observer */
+	const char *where;	   /* the records are, for messages */
+	const char *keeper;	   /* what must answer: "the share" */
 	const char *damaged; /* ENGINE_MENDED: where the damaged file went */
 	bool confirms;	     /* commits tell whether what was found was so; what
 				was only looked at must be committed, too */
 };
 
+/* ---- which engine ---- */
+
+/* A share whose records are elsewhere says so in this file of `.camlock`, for
+ * tools and mounts that are told nothing. */
+#define ENGINE_ADDRESS_NAME "registry"
+
+/* Returns 1 with it, 0 if there is none, or -errno. */
+int engine_read_address(int state_dir, struct buffer *ret_address);
+int engine_write_address(int state_dir, const char *address);
+int engine_remove_address(int state_dir);
+
+/* Whether a mount lives that keeps records on the share itself. Returns 1, 0 or
+ * -errno. */
+int engine_is_in_use(int state_dir);
+
+/* Appends a sentence about why registry_open() failed with that -errno. */
+int engine_explain(const struct registry_options *options, int error,
+		   struct buffer *b);
+
+/* The engine for what the options say, and the share. Returns 0; -EXDEV (the
+ * share says another address), -EBUSY, -ENOTEMPTY (its records are on the share
+ * so far: a mount lives that uses them, or there are some); -ETIMEDOUT, -EINTR,
+ * or another -errno. */
+int engine_open(struct engine **ret_engine,
+		const struct registry_options *options, const struct wait *w);
+
 /* locks.json on the share, its file lock, and lease files. */
 int engine_file_open(struct engine **ret_engine,
 		     const struct registry_options *options);
+
+/* An etcd, at that address. */
+int engine_etcd_open(struct engine **ret_engine,
+		     const struct registry_options *options,
+		     const char *address, const struct wait *w);
 
 /* NULL-safe. Gives the lease up: open records that name it are stale now. */
 static inline void engine_free(struct engine *e)
@@ -225,6 +260,18 @@ static inline bool engine_is_current(struct engine *e,
 				     const struct signature *state)
 {
 	return e->type->is_current(e, state);
+}
+
+/* Which state the records are in just now. */
+static inline void engine_sign(struct engine *e, struct signature *ret_state)
+{
+	e->type->sign(e, ret_state);
+}
+
+/* Appends why it may be that engine_begin() or _commit() were not in time. */
+static inline void engine_explain_delay(struct engine *e, struct buffer *b)
+{
+	e->type->explain_delay(e, b);
 }
 
 /* A number that is the same as long as all records are but our own open ones;

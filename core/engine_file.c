@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 #include "core/engine.h"
 #include "core/filelock.h"
+#include "core/lockholder.h"
 #include "core/path.h"
 #include "core/pulse.h"
 #include "core/registry.h"
@@ -145,6 +146,28 @@ static int copy(struct engine *e, struct entries *ret_entries,
 static bool is_current(struct engine *e, const struct signature *state)
 {
 	return store_is_current(&of(e)->store, state);
+}
+
+static void sign(struct engine *e, struct signature *ret_state)
+{
+	const struct store *s = &of(e)->store;
+	struct stat st;
+
+	*ret_state = (struct signature){};
+	if (fstatat(s->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*ret_state = signature_of(&st);
+}
+
+static void explain_delay(struct engine *e, struct buffer *b)
+{
+	const struct filelock *l = &of(e)->filelock;
+	char holder[128];
+
+	lockholder_describe(l->dirfd, l->name, holder, sizeof(holder));
+	buffer_printf(b,
+		      "another program holds the file lock '%s' (%s); it must "
+		      "let go first",
+		      l->name, holder);
 }
 
 static uint64_t others(struct engine *e)
@@ -281,6 +304,8 @@ static const struct engine_type file_engine_type = {
 	.is_current = is_current,
 	.others = others,
 	.probe = judge,
+	.sign = sign,
+	.explain_delay = explain_delay,
 };
 
 static int open_leases(struct file_engine *f, const struct registry_options *o)
@@ -326,6 +351,8 @@ int engine_file_open(struct engine **ret_engine,
 	if (!f)
 		return -ENOMEM;
 	f->engine.type = &file_engine_type;
+	f->engine.where = options->locks_name;
+	f->engine.keeper = "the share";
 	f->host = options->host;
 	f->silence_ms = options->silence_ms;
 	witness_init(&f->witness, -1, f->silence_ms);

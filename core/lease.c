@@ -37,7 +37,7 @@ bool lease_id_is_valid(const char *id)
 	return len > 0 && len < LEASE_ID_SIZE;
 }
 
-static void make_id(char id[LEASE_ID_SIZE], const char *host)
+void lease_make_id(char id[LEASE_ID_SIZE], const char *host)
 {
 	uint64_t random = 0;
 	size_t n = 0;
@@ -119,7 +119,7 @@ int lease_open(struct lease *ret_lease, int dirfd, const char *host,
 	struct lease l = { .dirfd = dirfd, .fd = -1 };
 	int r;
 
-	make_id(l.id, host);
+	lease_make_id(l.id, host);
 	station_here(&l.station, host);
 	l.station.silence_ms = silence_ms;
 	r = make_file(&l);

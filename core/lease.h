@@ -68,6 +68,9 @@ int lease_beat(struct lease *l);
  * the lock, or another -errno. */
 int lease_renew(struct lease *l);
 
+/* A new id. */
+void lease_make_id(char id[LEASE_ID_SIZE], const char *host);
+
 /* Whether an id could be one of ours: it comes from a file anybody may have
  * written, and becomes a file name. */
 bool lease_id_is_valid(const char *id);

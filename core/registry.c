@@ -187,6 +187,30 @@ int registry_snapshot_others(struct registry *r, struct snapshot **ret_snapshot)
 					 ret_snapshot);
 }
 
+int registry_explain(const struct registry_options *options, int error,
+		     struct buffer *b)
+{
+	return engine_explain(options, error, b);
+}
+
+void registry_explain_delay(struct registry *r, struct buffer *b)
+{
+	engine_explain_delay(r->engine, b);
+}
+
+const char *registry_where(const struct registry *r)
+{
+	return r->engine->where;
+}
+
+struct signature registry_state(struct registry *r)
+{
+	struct signature state;
+
+	engine_sign(r->engine, &state);
+	return state;
+}
+
 const char *registry_lease(const struct registry *r)
 {
 	return r->engine->lease;
@@ -218,7 +242,7 @@ static int join(struct registry *r)
 static void tell(struct registry *r, int type, int error)
 {
 	struct registry_event event = { .type = type,
-					.path = "",
+					.path = r->engine->keeper,
 					.error = error };
 
 	if (r->options.on_event)
@@ -259,7 +283,7 @@ bool registry_is_sure(const struct registry *r)
 
 static int start(struct registry *r, const struct wait *w)
 {
-	int err = engine_file_open(&r->engine, &r->options);
+	int err = engine_open(&r->engine, &r->options, w);
 
 	if (err < 0 || r->options.observer)
 		return err;

@@ -36,6 +36,7 @@
 
 #include "core/measures.h"
 #include "core/record.h"
+#include "core/signature.h"
 #include "core/wait.h"
 
 /* Outcomes of registry_checkout() */
@@ -59,8 +60,8 @@ struct registry_event {
 					from elsewhere */
 		REGISTRY_MENDED,     /* path: where the damaged file went */
 		REGISTRY_STUCK,	     /* error: checkins wait for the share */
-		REGISTRY_UNSURE,     /* error; 0: the share doesn't answer.
-					See registry_is_sure() */
+		REGISTRY_UNSURE,     /* error; 0: what `path` says doesn't
+					answer. See registry_is_sure() */
 		REGISTRY_SURE,	     /* again */
 	} type;
 	const char *path;
@@ -73,11 +74,15 @@ struct registry_options {
 	int state_dir;		/* `.camlock`; borrowed, outlives it */
 	int locks_dir;		/* where locks.json is; borrowed */
 	const char *locks_name; /* usually "locks.json" */
+	const char *address;	/* of another engine than locks.json
+				   (core/etcd_address.h); or NULL */
 	const char *host;	/* ours */
 	bool observer; /* takes no lease and no open checkouts; for tools */
 	/* Other hosts may write to the share: the mount beats, and is given up
 	 * after this time (core/pulse.h). 0: it does not. */
 	unsigned silence_ms;
+	unsigned lease_ms; /* the same, where the records are elsewhere; 0: ten
+			      seconds */
 	void (*on_event)(void *arg, const struct registry_event *event);
 	void *on_event_arg;
 	struct measures *measures; /* borrowed; NULL: nothing is counted */
@@ -99,6 +104,20 @@ void registry_close(struct registry *r);
  * share, or was for so long that other hosts may have given it up. Then
  * registry_checkout(), _keep() and _seize() return -EIO. Asks nobody. */
 bool registry_is_sure(const struct registry *r);
+
+/* Appends a sentence about why registry_open() failed with that -errno. */
+int registry_explain(const struct registry_options *options, int error,
+		     struct buffer *b);
+
+/* The same of a request that failed with -ETIMEDOUT. */
+void registry_explain_delay(struct registry *r, struct buffer *b);
+
+/* Where the records are, for messages. */
+const char *registry_where(const struct registry *r);
+
+/* Which state the records are in just now: another one after each change.
+ * Cheap; any thread. */
+struct signature registry_state(struct registry *r);
 
 /* The lease our open records carry; "" for an observer. */
 const char *registry_lease(const struct registry *r);

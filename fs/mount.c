@@ -93,6 +93,17 @@ static bool is_told_to_stop(void *unused)
 
 /* ---- what stands behind the operations ---- */
 
+static void say_why(const struct camfs *fs,
+		    const struct registry_options *options, int error)
+{
+	_cleanup_buffer_ struct buffer why = {};
+
+	if (registry_explain(options, error, &why) == 0)
+		log_error("cannot read the records of '%s' within %u ms: %s",
+			  fs->options->share, fs->options->lock_timeout,
+			  why.data);
+}
+
 static int open_registry(struct camfs *fs)
 {
 	struct registry_options options = {
@@ -100,10 +111,12 @@ static int open_registry(struct camfs *fs)
 		.state_dir = fs->share.state_fd,
 		.locks_dir = fs->share.locks_dir,
 		.locks_name = fs->share.locks_name,
+		.address = fs->options->registry,
 		.host = fs->host,
 		.silence_ms = fs->share.is_network && !fs->options->single_host
 				      ? fs->options->host_timeout
 				      : 0,
+		.lease_ms = fs->options->host_timeout,
 		.on_event = notice_event,
 		.on_event_arg = fs,
 		.was_replaced = notice_was_replaced,
@@ -114,15 +127,8 @@ static int open_registry(struct camfs *fs)
 
 	w.interrupted = is_told_to_stop;
 	r = registry_open(&fs->registry, &options, &w);
-	if (r == -ETIMEDOUT)
-		log_error("cannot read the records: another program has held "
-			  "the file lock '%s.lock' for more than %u ms; see "
-			  "who with fuser(1)",
-			  fs->share.locks_name, fs->options->lock_timeout);
-	else if (r < 0 && r != -EINTR)
-		log_error("cannot read the records in '%s' of '%s': %s",
-			  fs->share.locks_name, fs->options->share,
-			  strerror(-r));
+	if (r < 0 && r != -EINTR)
+		say_why(fs, &options, r);
 	return r;
 }
 

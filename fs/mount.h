@@ -15,6 +15,8 @@ struct mount_options {
 	const char *share;	/* the shop's folder */
 	const char *mountpoint; /* an empty folder, or the share itself */
 	const char *locks;     /* locks.json; NULL: SHARE/.camlock/locks.json */
+	const char *registry; /* another place for the records
+				 (core/etcd_address.h); NULL: `locks` */
 	unsigned lock_timeout; /* ms to wait for the file lock */
 	unsigned host_timeout; /* ms after which a silent host is given up */
 	bool single_host;      /* no other host mounts the share */

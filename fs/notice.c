@@ -58,14 +58,14 @@ static void on_record_event(struct camfs *fs, const struct registry_event *e)
 	case REGISTRY_REASSERTED:
 		log_warning("reasserted '%s': its record (%s, since %s) was "
 			    "lost from '%s' while the file is open",
-			    e->path, user, since, fs->share.locks_name);
+			    e->path, user, since, registry_where(fs->registry));
 		history_append(&fs->history, HISTORY_REASSERTED, e->path, r,
 			       NULL);
 		break;
 	default:
 		log_error("lost '%s': %s has recorded it in '%s', though it is "
 			  "open for writing here; both may write",
-			  e->path, user, fs->share.locks_name);
+			  e->path, user, registry_where(fs->registry));
 		history_append(&fs->history, HISTORY_LOST, e->path, NULL, r);
 	}
 }
@@ -83,26 +83,29 @@ void notice_event(void *camfs, const struct registry_event *e)
 			       NULL);
 		break;
 	case REGISTRY_UNSURE:
-		log_error("cut off from the share (%s): nothing is checked out "
-			  "until it is back, and what is can be taken over by "
-			  "other hosts%s",
+		log_error("cut off from %s (%s): nothing is checked out until "
+			  "it is back, and what is can be taken over by other "
+			  "hosts%s",
+			  e->path,
 			  e->error ? strerror(-e->error) : "it doesn't answer",
-			  fs->passthrough ? "; what programs write to files "
-					    "they have "
-					    "open goes there all the same: the "
-					    "kernel "
-					    "writes it by itself"
-					  : "; nobody can write to what is "
-					    "open");
+			  registry_is_sure(fs->registry)
+				  ? ""
+			  : fs->passthrough ? "; what programs write to files "
+					      "they have open goes there all "
+					      "the same: the kernel writes it "
+					      "by itself"
+					    : "; nobody can write to what is "
+					      "open");
 		break;
 	case REGISTRY_SURE:
-		log_warning("the share is back: what was not taken over "
-			    "meanwhile is still checked out here");
+		log_warning("%s is back: what was not taken over meanwhile is "
+			    "still checked out here",
+			    e->path);
 		break;
 	case REGISTRY_STUCK:
 		log_error("cannot write checkins to '%s': %s; they wait, and "
 			  "the paths stay checked out until it can be written",
-			  fs->share.locks_name, strerror(-e->error));
+			  registry_where(fs->registry), strerror(-e->error));
 		break;
 	default:
 		on_record_event(fs, e);

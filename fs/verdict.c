@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "core/lockholder.h"
 #include "fs/log.h"
 #include "fs/metrics.h"
 
@@ -50,29 +49,23 @@ int verdict_sure(const struct caller *who, const char *what)
 	return -EIO;
 }
 
-static void say_who_holds_lock(struct camfs *fs, const char *path)
+static void say_what_is_slow(struct camfs *fs, const char *path)
 {
-	_cleanup_free_ char *name = NULL;
-	char holder[128];
+	_cleanup_buffer_ struct buffer why = {};
 
-	if (asprintf(&name, "%s.lock", fs->share.locks_name) < 0) {
-		name = NULL;
-		return;
-	}
-	lockholder_describe(fs->share.locks_dir, name, holder, sizeof(holder));
-	log_error("cannot check out '%s': another program has held the file "
-		  "lock '%s' for more than %u ms (%s); it must let go first",
-		  path, name, fs->options->lock_timeout, holder);
+	registry_explain_delay(fs->registry, &why);
+	log_error("cannot check out '%s' within %u ms: %s", path,
+		  fs->options->lock_timeout, why.data ? why.data : "");
 }
 
 int verdict_failed(struct camfs *fs, const char *path, int error)
 {
 	metrics_failed(fs->metrics, error);
 	if (error == -ETIMEDOUT)
-		say_who_holds_lock(fs, path);
+		say_what_is_slow(fs, path);
 	else if (error != -EINTR)
 		log_error("cannot check out '%s': recording it in '%s': %s",
-			  path, fs->share.locks_name, strerror(-error));
+			  path, registry_where(fs->registry), strerror(-error));
 	return error;
 }
 

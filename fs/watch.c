@@ -39,24 +39,32 @@ struct watcher {
 	bool closing;		   /* under mutex */
 };
 
-static int print_stat(char *to, size_t size, int dirfd, const char *name)
+static int print_state(char *to, size_t size, const struct signature *s)
 {
-	struct stat st = {};
+	return snprintf(to, size, "%ju.%ju.%jd.%ld", (uintmax_t)s->ino,
+			(uintmax_t)s->size, (intmax_t)s->mtime.tv_sec,
+			s->mtime.tv_nsec);
+}
 
-	fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
-	return snprintf(to, size, "%ju.%jd.%jd.%ld", (uintmax_t)st.st_ino,
-			(intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
-			st.st_mtim.tv_nsec);
+static struct signature sign_history(const struct camfs *fs)
+{
+	struct stat st;
+
+	if (fstatat(fs->share.state_fd, HISTORY_NAME, &st,
+		    AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct signature){};
+	return signature_of(&st);
 }
 
 void watch_take_stamp(const struct camfs *fs, char stamp[WATCH_STAMP_SIZE])
 {
-	int n = print_stat(stamp, WATCH_STAMP_SIZE / 2, fs->share.locks_dir,
-			   fs->share.locks_name);
+	struct signature records = registry_state(fs->registry);
+	int n = print_state(stamp, WATCH_STAMP_SIZE / 2, &records);
+
+	struct signature history = sign_history(fs);
 
 	stamp[n++] = '-';
-	n += print_stat(stamp + n, WATCH_STAMP_SIZE / 2 - 2, fs->share.state_fd,
-			HISTORY_NAME);
+	n += print_state(stamp + n, WATCH_STAMP_SIZE / 2 - 2, &history);
 	strcpy(stamp + n, "\n");
 }
 

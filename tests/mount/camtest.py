@@ -20,6 +20,14 @@ thing after another on request, so that a story of two people reads as one:
 
 Nothing here sleeps to let something happen: wait_for() looks until it has, or
 a deadline has passed.
+
+With CAMTEST_REGISTRY in the environment, the address of an etcd, every Place has
+its records there, below a prefix of its own. A test that is about locks.json
+itself says so, and is left out then:
+
+    @camtest.of_locks_json("what it is about")
+
+or, of all tests in a file, camtest.main(of_locks_json="what they are about").
 """
 
 import ctypes
@@ -43,6 +51,9 @@ import time
 import traceback
 from pathlib import Path
 
+import _etcd
+
+REGISTRY = os.environ.get("CAMTEST_REGISTRY")
 CAMLOCK = os.environ.get("CAMLOCK", "/nonexistent/camlock")
 HOST = socket.gethostname()
 SKIPPED = 77
@@ -109,9 +120,15 @@ def wait_for(condition, what, seconds=30):
 class Share(type(Path())):
     """The shop's folder. Reads what camlock wrote with nothing but Python."""
 
+    registry = None  # the address of an etcd, if the records are there
+
     @property
     def state(self):
         return Path(self) / ".camlock"
+
+    @property
+    def keys(self):
+        return _etcd.keys_of(self.registry)
 
     @property
     def locks_json(self):
@@ -119,6 +136,8 @@ class Share(type(Path())):
 
     def records(self):
         """locks.json as a Python tool would load it; {} if missing or empty."""
+        if self.registry:
+            return {name: json.loads(text) for name, text in self.keys.read("locks/").items()}
         try:
             text = self.locks_json.read_text("utf-8")
         except FileNotFoundError:
@@ -138,6 +157,12 @@ class Share(type(Path())):
 
     def write_records(self, records, locked=False):
         """As a Python tool does, which may already hold the file lock."""
+        if self.registry:
+            for name in self.records().keys() - records.keys():
+                self.keys.remove("locks/" + name)
+            for name, record in records.items():
+                self.keys.write("locks/" + name, json.dumps(record))
+            return
         if not locked:
             self.state.mkdir(exist_ok=True)
             with open(str(self.locks_json) + ".lock", "ab") as lock:
@@ -584,6 +609,8 @@ class Place:
         self.share = Share(folder, "share")
         self.share.mkdir()
         self.share.chmod(0o777)
+        if REGISTRY:
+            self.share.registry = f"{REGISTRY}/{os.path.basename(folder)}"
         self.mounts = []
         self.people = []
         self.at_end = []  # called last
@@ -599,9 +626,13 @@ class Place:
                 os.chown(at, user, user)
         if not (self.passthrough if passthrough is None else passthrough):
             options = ("--no-passthrough", *options)
+        share = share or self.share
+        registry = getattr(share, "registry", None)
+        if registry and "--registry" not in options:
+            options = ("--registry", registry, *options)
         mount = Mount(at)
         self.mounts.append(mount)
-        return mount.start(share or self.share, options, user, descriptors, host)
+        return mount.start(share, options, user, descriptors, host)
 
     def person(self, who, **options):
         self.people.append(Person(who, **options))
@@ -687,6 +718,14 @@ def run_one(name, function, passthrough):
     return 0
 
 
+def of_locks_json(what):
+    """The test is about that, and means nothing with another engine."""
+    def mark(function):
+        function.of_locks_json = what
+        return function
+    return mark
+
+
 def check_machine():
     if os.geteuid() != 0:
         raise Skip("needs root, to act as several users")
@@ -722,11 +761,20 @@ def let_everybody_open_fuse():
     subprocess.run(["mount", "--bind", node, "/dev/fuse"], check=True)
 
 
-def main(both=False, ordinary_users=False):
+def main(both=False, ordinary_users=False, of_locks_json=None):
     """Runs the caller's test functions, or those named on the command line."""
     names = vars(sys.modules["__main__"])
     tests = [(name, function) for name, function in names.items()
              if name.startswith("test_") and (not sys.argv[1:] or name in sys.argv[1:])]
+    if REGISTRY:
+        for name, function in tests:
+            what = getattr(function, "of_locks_json", of_locks_json)
+            if what:
+                print(f"left out {name}: it is about locks.json: {what}")
+        tests = [(name, function) for name, function in tests
+                 if not getattr(function, "of_locks_json", of_locks_json)]
+        if not tests:
+            sys.exit(0)
     try:
         check_machine()
         if ordinary_users:

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A conversation with an etcd, by its JSON gateway (etcd 3.4 and newer, "gRPC
+ * gateway" in its documentation): POST to /v3/..., JSON both ways. Its traps:
+ * 64-bit integers are strings, what is false, empty or 0 is left out, keys and
+ * values are base64.
+ *
+ * A member that does not answer within ETCD_ANSWER_MS is left for the next one,
+ * and the same request is made again: it must be one that may be made twice.
+ *
+ * One conversation serves one thread at a time.
+ */
+#ifndef CORE_ETCD_H
+#define CORE_ETCD_H
+
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <stdint.h>
+
+#include "core/buffer.h"
+#include "core/etcd_address.h"
+#include "core/wait.h"
+
+#define ETCD_ANSWER_MS 1000
+
+struct etcd {
+	const struct etcd_address *address; /* borrowed */
+	CURLM *multi;
+	CURL *curl;
+	_Atomic size_t at; /* which member we talk to */
+	bool maybe;  /* etcd_call(): the last request failed, but may have been
+			served, or will be */
+	char *token; /* of the user, once he is known there */
+};
+
+/* Returns 0 or -ENOMEM. */
+int etcd_init(struct etcd *c, const struct etcd_address *address);
+void etcd_release(struct etcd *c);
+
+/* Makes a request, until a member answers it. Returns 0 with the reply, for
+ * cJSON_Delete(); -ETIMEDOUT or -EINTR; or what etcd says of it: -EACCES (user,
+ * password or certificate), -E2BIG, -ENOSPC, -ENOKEY (there is no such lease),
+ * -EBADMSG (that is no etcd's answer), -EIO. */
+int etcd_call(struct etcd *c, const char *what, const struct buffer *body,
+	      const struct wait *w, cJSON **ret_reply);
+
+/* The same, of the current member only, and its answer goes on: on_line() gets
+ * each line of it, until it returns false or `w` is over. Returns 0 when the
+ * answer ended, or as above. */
+int etcd_listen(struct etcd *c, const char *what, const struct buffer *body,
+		const struct wait *w, bool (*on_line)(void *arg, cJSON *line),
+		void *arg);
+
+/* The next member is to be asked. */
+void etcd_turn_away(struct etcd *c);
+
+/* From another thread: whether it still is right to wait is to be looked at. */
+void etcd_wake(struct etcd *c);
+
+/* ---- what is in a reply ---- */
+
+/* NULL-safe: what is not there is 0, false, or NULL. */
+int64_t etcd_number(const cJSON *object, const char *name);
+const cJSON *etcd_field(const cJSON *object, const char *name);
+bool etcd_is_true(const cJSON *object, const char *name);
+
+/* The revision a reply tells of. */
+int64_t etcd_revision(const cJSON *reply);
+
+/* Appends the bytes of a field. Returns 0, -ENOMEM or -EBADMSG. */
+int etcd_bytes(const cJSON *object, const char *name, struct buffer *b);
+
+static inline void cleanup_reply(cJSON **reply)
+{
+	cJSON_Delete(*reply);
+}
+#define _cleanup_reply_ __attribute__((cleanup(cleanup_reply)))
+
+#endif

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An etcd for a test: one member or several, on this machine only.
+
+    etcd = Etcd(folder, members=3)
+    etcd.address("share")       what `camlock mount --registry` is told
+    etcd.members[0].kill()      SIGKILL; .start() again with what it had
+    etcd.members[1].freeze()    it answers nobody, and nobody notices; .thaw()
+
+Keys is what is in one of them, below a prefix, read and written by HTTP.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+
+def free_ports(n):
+    sockets = [socket.socket() for _ in range(n)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def encode(text):
+    return base64.b64encode(os.fsencode(text)).decode()
+
+
+def decode(text):
+    return os.fsdecode(base64.b64decode(text or ""))
+
+
+class Keys:
+    """Asks any of the members until one answers."""
+
+    def __init__(self, urls, prefix):
+        self.urls = list(urls)
+        self.prefix = prefix
+
+    def ask(self, what, question, seconds=10):
+        deadline = time.monotonic() + seconds
+        while True:
+            url = self.urls[0]
+            try:
+                request = urllib.request.Request(f"{url}/v3/{what}", json.dumps(question).encode())
+                with urllib.request.urlopen(request, timeout=2) as answer:
+                    return json.load(answer)
+            except (OSError, urllib.error.URLError, ValueError):
+                self.urls.append(self.urls.pop(0))
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def read(self, below):
+        """{key: value} of all that begins so."""
+        start = self.prefix + "/" + below
+        answer = self.ask("kv/range", {"key": encode(start), "range_end": encode(
+            start[:-1] + chr(ord(start[-1]) + 1))})
+        return {decode(kv["key"])[len(start):]: decode(kv.get("value"))
+                for kv in answer.get("kvs", [])}
+
+    def write(self, key, value):
+        self.ask("kv/put", {"key": encode(f"{self.prefix}/{key}"), "value": encode(value)})
+
+    def remove(self, key):
+        self.ask("kv/deleterange", {"key": encode(f"{self.prefix}/{key}")})
+
+    def compact(self):
+        revision = self.ask("kv/range", {"key": encode("x")})["header"]["revision"]
+        self.ask("kv/compaction", {"revision": revision, "physical": True})
+
+
+class Member:
+    def __init__(self, folder, name, ports, options):
+        self.folder = os.path.join(folder, name)
+        self.name = name
+        self.scheme = "http"
+        self.client, self.peer = ports
+        self.options = options
+        self.process = None
+
+    @property
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.client}"
+
+    def peer_url(self):
+        return f"http://127.0.0.1:{self.peer}"
+
+    def start(self, cluster):
+        with open(self.folder + ".log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["etcd", "--name", self.name, "--data-dir", self.folder,
+                 "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
+                 "--listen-peer-urls", self.peer_url(),
+                 "--initial-advertise-peer-urls", self.peer_url(),
+                 "--initial-cluster", cluster, "--initial-cluster-token", self.folder,
+                 *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={k: v for k, v in os.environ.items() if not k.startswith("ETCD")})
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Etcd:
+    def __init__(self, folder, members=1, options=(), wait=True):
+        if not shutil.which("etcd"):
+            raise FileNotFoundError("etcd: Debian's etcd-server is not installed")
+        self.folder = os.path.join(folder, "etcd")
+        os.mkdir(self.folder, 0o700)
+        ports = free_ports(2 * members)
+        # a member that is late because the machine is busy is not gone
+        options = ("--heartbeat-interval", "100", "--election-timeout", "1000", *options)
+        self.members = [Member(self.folder, f"m{i}", ports[2 * i:2 * i + 2], options)
+                        for i in range(members)]
+        self.start()
+        if wait:
+            self.wait()
+
+    @property
+    def cluster(self):
+        return ",".join(f"{m.name}={m.peer_url()}" for m in self.members)
+
+    def start(self):
+        for member in self.members:
+            member.start(self.cluster)
+
+    def restart(self):
+        for member in self.members:
+            member.kill()
+        self.start()
+
+    def wait(self, seconds=30):
+        """Until it can be written to, by way of every member."""
+        for member in self.members:
+            Keys([member.url], "").ask("kv/put", {"key": encode("x"), "value": ""}, seconds)
+
+    def leader(self):
+        for member in self.members:
+            status = Keys([member.url], "").ask("maintenance/status", {})
+            if status.get("leader") == status["header"]["member_id"]:
+                return member
+        return None
+
+    def address(self, prefix, scheme="etcd"):
+        hosts = ",".join(f"127.0.0.1:{m.client}" for m in self.members)
+        return f"{scheme}://{hosts}/{prefix}"
+
+    def keys(self, prefix):
+        return Keys([m.url for m in self.members], prefix)
+
+    def end(self):
+        for member in self.members:
+            member.thaw()
+            member.kill()
+
+
+def keys_of(address):
+    """Those of an address as a mount is told it."""
+    hosts, prefix = address.removeprefix("etcd://").split("/", 1)
+    return Keys(["http://" + host for host in hosts.split(",")], prefix)
