@@ -54,7 +54,7 @@ _camlock_value() {
 	-o)
 		if [ "$1" = mount ]; then COMPREPLY=(); else _camlock_files "$cur"; fi
 		;;
-	-m | --message | --reason | --since | --until | --get | --lock-timeout | --cache-seconds | \
+	-m | --message | --reason | --since | --until | --get | --registry | --lock-timeout | --cache-seconds | \
 		--host-timeout | --linger | --scratch | --documents | --on-event) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
