@@ -89,7 +89,7 @@ $(B)/flags: always
 build/libfuse/flags.mk: scripts/libfuse
 	@scripts/libfuse
 
-tests: all $(units) $(tools)
+tests: all $(units) $(tools) $(B)/tests/bench/ops
 
 check: tests
 	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
@@ -120,6 +120,15 @@ bench: all $(B)/tests/bench/ops
 
 bench-quick: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench --quick
+
+# Curves: what depends on how much there is.
+bench-growth: all $(B)/tests/bench/ops
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/growth
+
+# docs/benchmark.md, with what is measured here and now
+bench-page: all $(B)/tests/bench/ops
+	@scripts/install-packages bench
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/page $(BENCH_OPTIONS)
 
 fuzz:
 	@$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined run-fuzzers
@@ -170,7 +179,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|bench|bench-quick|fuzz|install|uninstall|deb|check-deb|lint|clean]'
+	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|bench|bench-quick|bench-growth|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -178,6 +187,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares bench bench-quick fuzz run-fuzzers install uninstall deb check-deb lint clean help
+.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares bench bench-quick bench-growth bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -173,6 +173,37 @@ static void mmap_read(void)
 	munmap((void *)map, DATA_SIZE);
 }
 
+/* ---- several files at a time ---- */
+
+static int many[N_FILES];
+static int n_many;
+
+static void open_many(void)
+{
+	char name[32];
+
+	for (n_many = 0; n_many < N_FILES; n_many++) {
+		snprintf(name, sizeof(name), "files/%d", n_many);
+		if (access(name, F_OK) < 0)
+			break;
+		many[n_many] = must_open(name, O_RDWR);
+	}
+}
+
+static void close_many(void)
+{
+	for (int i = 0; i < n_many; i++)
+		must_close(many[i]);
+}
+
+static void write_many(void)
+{
+	for (int i = 0; i < N_RANDOM; i++) {
+		fd = many[i % n_many];
+		must_write(4 * KIB, (off_t)(i / n_many) * 4 * KIB);
+	}
+}
+
 /* ---- names ---- */
 
 static void stat_known(void)
@@ -260,6 +291,8 @@ static const struct row {
 	  .begin = open_data_and_read, .end = close_data },
 	{ "mmap-read", DATA_SIZE / MIB, .batch = mmap_read, .begin = open_data,
 	  .end = close_data },
+	{ "write-4k-many", N_RANDOM, .batch = write_many, .begin = open_many,
+	  .end = close_many },
 	{ "stat", N_FILES, .batch = stat_known },
 	{ "missing", N_FILES, .batch = stat_missing },
 	{ "open-read", N_OPENED, .batch = open_read },

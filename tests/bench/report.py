@@ -59,7 +59,7 @@ def describe_machine(folder):
         "versions": {
             "camlock": first_line(subjects.CAMLOCK, "--version").removeprefix("camlock "),
             "libfuse": libfuse_version(),
-            "bindfs": package_version("bindfs"),
+            **{name: package_version(name) for name in ("bindfs", "mergerfs", "fuse-overlayfs")},
             "python": platform.python_version(),
             "python3-filelock": package_version("python3-filelock"),
         },
@@ -103,31 +103,40 @@ def quantity(rates, unit):
 # ---- for people ----
 
 
-def print_table(table):
-    if not table.rows:
-        return
+def cells(table):
+    """The table as text: a heading, and a line for each row."""
     names = [c.name for c in table.classes]
     lines = [["", *names]]
     for row in table.rows:
         base = table.rates(row, names[0])
         lines.append([row.title, quantity(base, row.unit)]
                      + [str(Ratio(table.rates(row, name), base)) for name in names[1:]])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    print()
-    for line in lines:
-        print("  ".join([line[0].ljust(widths[0])]
-                        + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]))
+    return lines
 
 
-def print_checkouts(table):
-    if not table.rows:
-        return
-    print("\npairs a second      " + "".join(f"{c.name:>12}" for c in table.classes) + "    ratio")
+def checkout_cells(table):
+    lines = [["pairs a second, records there", *(c.name for c in table.classes), "ratio"]]
     for row in table.rows:
         rates = [table.rates(row, c.name) for c in table.classes]
         ratio = Ratio(rates[-1], rates[0]) if len(rates) > 1 else "–"
-        print(f"{row.n:8} records    " + "".join(f"{quantity(r, ''):>12}" for r in rates)
-              + f"    {ratio}")
+        lines.append([str(row.n), *(quantity(r, "") for r in rates), str(ratio)])
+    return lines
+
+
+def all_cells(bench):
+    """Each table with its title."""
+    for table in [bench.files, *bench.others]:
+        if table.rows and table.classes:
+            yield table.title, cells(table)
+    if bench.checkouts.rows:
+        yield bench.checkouts.title, checkout_cells(bench.checkouts)
+
+
+def print_cells(lines):
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print("  ".join([line[0].ljust(widths[0])]
+                        + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]))
 
 
 def losses(table, against, limit, only_data=False):
@@ -141,41 +150,69 @@ def losses(table, against, limit, only_data=False):
     return [text for _, text in sorted(found)]
 
 
-def print_losses(table):
-    if table.samples:
-        print()
-    if any(name == "passthrough_hp" for _, name in table.samples):
-        print("behind passthrough_hp: "
-              + ("; ".join(losses(table, "passthrough_hp", 1)) or "no row"))
-    if any(row.data for row in table.rows):
-        print(f"data rows under {NATIVE_ENOUGH} of native: "
-              + ("; ".join(losses(table, "native", NATIVE_ENOUGH, only_data=True)) or "none"))
+def all_losses(bench):
+    """Says which rows are lost, against whom."""
+    peers = [c.name for c in bench.files.classes if not c.name.startswith(("native", "camlock"))]
+    for name in peers if bench.files.samples else []:
+        yield f"behind {name}: {'; '.join(losses(bench.files, name, 1)) or 'no row'}"
+    for table in [bench.files, *bench.others]:
+        if any(row.data for row in table.rows) and table.samples:
+            lost = "; ".join(losses(table, "native", NATIVE_ENOUGH, only_data=True)) or "none"
+            yield f"{table.title}, data rows under {NATIVE_ENOUGH} of native: {lost}"
+
+
+def tables(bench):
+    return [bench.files, *bench.others, bench.checkouts]
 
 
 def trouble(bench):
     """What could not be measured, though its subject is there."""
-    return [f"{row} on {name}: {why}" for table in (bench.files, bench.checkouts)
+    return [f"{row} on {name}: {why}" for table in tables(bench)
             for (row, name), why in table.failures.items()] + [
-        f"{name}: {why}" for table in (bench.files, bench.checkouts)
+        f"{name}: {why}" for table in tables(bench)
         for name, why in table.absent.items() if name in ("camlock", "native")]
 
 
-def print_all(machine, bench):
+def describe(machine, bench):
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
-    print(f"{machine['date']}, {machine['processor']}, load {machine['load_at_start']:.1f}, "
-          f"Linux {machine['kernel']}, {machine['file_system']}\n{versions}\n"
-          f"{bench.arguments.rounds} rounds, samples of {bench.arguments.seconds} s; median "
-          f"(smallest–largest)\n")
-    for table in bench.files, bench.checkouts:
+    return [f"{machine['date']}, {machine['processor']}, load {machine['load_at_start']:.1f}, "
+            f"Linux {machine['kernel']}, {machine['file_system']}", versions,
+            f"{bench.arguments.rounds} rounds, samples of {bench.arguments.seconds} s; median "
+            "(smallest–largest)"]
+
+
+def notes(bench):
+    for table in (bench.files, bench.checkouts):
         for subject in table.classes if table.rows else []:
-            print(f"{subject.name}: {subject.note}")
+            yield f"{subject.name}: {subject.note}"
         for name, why in table.absent.items() if table.rows else []:
-            print(f"not measured: {name}: {why}")
-    print_table(bench.files)
-    print_checkouts(bench.checkouts)
+            yield f"not measured: {name}: {why}"
+
+
+def print_all(machine, bench):
+    print(*describe(machine, bench), "", *notes(bench), sep="\n")
+    for title, lines in all_cells(bench):
+        print(f"\n{title}")
+        print_cells(lines)
     for text in trouble(bench):
         print(f"could not measure {text}")
-    print_losses(bench.files)
+    print("", *all_losses(bench), sep="\n")
+
+
+# ---- as a page ----
+
+
+def write_page(file, machine, bench):
+    with file:
+        def say(*lines):
+            file.write("\n".join(lines) + "\n")
+
+        say(*(f"- {line}" for line in [*describe(machine, bench), *notes(bench)]))
+        for title, lines in all_cells(bench):
+            say("", f"### {title}", "", "| " + " | ".join(lines[0]) + " |",
+                "|---|" + "---:|" * (len(lines[0]) - 1))
+            say(*("| " + " | ".join(line) + " |" for line in lines[1:]))
+        say("", "### What is lost", "", *(f"- {line}" for line in all_losses(bench)))
 
 
 # ---- for programs ----
@@ -200,7 +237,8 @@ def table_as_dict(table):
 
 def write_json(file, machine, bench):
     result = {**machine, "rounds": bench.arguments.rounds, "seconds": bench.arguments.seconds,
-              "files": table_as_dict(bench.files), "checkouts": table_as_dict(bench.checkouts)}
+              "files": table_as_dict(bench.files), "checkouts": table_as_dict(bench.checkouts),
+              "on": {table.title: table_as_dict(table) for table in bench.others}}
     with file:
         json.dump(result, file, indent=1)
         file.write("\n")

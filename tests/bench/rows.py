@@ -16,17 +16,43 @@ from subjects import Failure
 OPS = os.path.join(os.path.dirname(subjects.CAMLOCK), "tests/bench/ops")
 
 
-def run_ops(row, seconds, folder):
+def start_ops(row, seconds, folder, user=None):
+    return subprocess.Popen([OPS, row, str(seconds), folder], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, user=user, group=user,
+                            extra_groups=None if user is None else [])
+
+
+def rate_of(process, seconds):
     """Calls of one kind per second, measured by ops.c."""
     try:
-        done = subprocess.run([OPS, row, str(seconds), folder], capture_output=True, text=True,
-                              timeout=60 + 10 * seconds, check=False)
+        out, errors = process.communicate(timeout=60 + 10 * seconds)
     except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
         raise Failure(f"no end after {error.timeout:.0f} s") from error
-    if done.returncode != 0:
-        raise Failure(done.stderr.strip() or f"exit status {done.returncode}")
-    ops, spent = done.stdout.split()
+    if process.returncode != 0:
+        raise Failure(errors.strip() or f"exit status {process.returncode}")
+    ops, spent = out.split()
     return int(ops) / float(spent)
+
+
+def run_ops(row, seconds, folder):
+    return rate_of(start_ops(row, seconds, folder), seconds)
+
+
+def run_together(row, seconds, folders, users=None):
+    """The sum of what several processes do at a time, each in its folder."""
+    started = [start_ops(row, seconds, folder, user)
+               for folder, user in zip(folders, users or [None] * len(folders))]
+    failures, total = [], 0
+    for process in started:  # all are waited for, whatever became of one
+        try:
+            total += rate_of(process, seconds)
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return total
 
 
 class OpsRow:
@@ -38,6 +64,31 @@ class OpsRow:
 
     def measure(self, subject, seconds):
         return self.size * run_ops(self.name, seconds, subject.root)
+
+
+class TwoJobs(OpsRow):
+    """Two processes do it at a time."""
+
+    def __init__(self, name, title, size):
+        super().__init__(name, title + ", two jobs", size, data=True)
+        self.op, self.name = name, name + "-two"
+
+    def measure(self, subject, seconds):
+        folders = [subject.root, subject.root + "/second"]
+        return self.size * run_together(self.op, seconds, folders)
+
+
+class CrowdRow(OpsRow):
+    """100 files are open for writing, by 8 users."""
+
+    def __init__(self):
+        super().__init__("write-4k-many", "4 KiB write, 100 files, 8 users", 4096, data=True)
+
+    def measure(self, subject, seconds):
+        users = range(subjects.USERS)
+        return self.size * run_together(self.name, seconds,
+                                        [f"{subject.root}/user{u}" for u in users],
+                                        [subjects.FIRST_UID + u for u in users])
 
 
 class FindRow:
@@ -177,13 +228,20 @@ class CheckoutRow:
         return subject.pairs(seconds)
 
 
-FILE_ROWS = [
+DATA_ROWS = [
     OpsRow("write-1m", "1 MiB write", 1 << 20, data=True),
     OpsRow("read-1m", "1 MiB read", 1 << 20, data=True),
     OpsRow("write-4k", "4 KiB write, sequential", 4096, data=True),
     OpsRow("write-4k-random", "4 KiB write, random", 4096, data=True),
     OpsRow("read-4k-random", "4 KiB read, random", 4096, data=True),
     OpsRow("mmap-read", "mmap read", 1 << 20, data=True),
+    TwoJobs("write-1m", "1 MiB write", 1 << 20),
+    TwoJobs("read-1m", "1 MiB read", 1 << 20),
+    TwoJobs("write-4k-random", "4 KiB write, random", 4096),
+    TwoJobs("read-4k-random", "4 KiB read, random", 4096),
+    CrowdRow(),
+]
+NAME_ROWS = [
     OpsRow("stat", "stat, known"),
     OpsRow("missing", "missing name"),
     OpsRow("open-read", "open + close, reading"),
@@ -195,4 +253,6 @@ FILE_ROWS = [
     FindRow("find-warm", "find, again", cold=False),
 ]
 CHECKOUT_ROWS = [CheckoutRow(n) for n in (0, 100, 1000, 10000)]
+QUICK = {"write-1m", "read-1m", "write-4k", "mmap-read", "stat", "missing", "open-read", "open-write",
+         "create-unlink", "rename", "save", "find-cold", "find-warm", "checkout-0", "checkout-1000"}
 WAYS = [PythonWay, CamlockWay]

@@ -17,6 +17,8 @@ CAMLOCK = os.path.abspath(os.environ.get("CAMLOCK", SRCDIR + "/build/camlock"))
 LIBFUSE = SRCDIR + "/build/libfuse"
 DATA_SIZE = 32 << 20  # as in ops.c
 TREE_DIRS, TREE_FILES = 100, 100
+USERS, USER_FILES = 8, 100 // 8 + 1  # 100 files and a few
+FIRST_UID = 23000
 LONG = "86400"  # the seconds passthrough_hp lets names and attributes be cached
 PATIENCE = 20  # seconds for a mount to come or go
 
@@ -33,14 +35,21 @@ def is_mounted(path):
                    for point in points)
 
 
-def fill_share(share, data):
-    for folder in ["files"] + [f"tree/{i}" for i in range(TREE_DIRS)]:
-        os.makedirs(f"{share}/{folder}")
-    names = [f"files/{i}" for i in range(1000)]
-    names += [f"tree/{i}/{j}" for i in range(TREE_DIRS) for j in range(TREE_FILES)]
+def make_files(share, names, mode=0o644):
     for name in names:
-        os.close(os.open(f"{share}/{name}", os.O_CREAT | os.O_WRONLY, 0o644))
-    os.link(data, f"{share}/data")
+        os.makedirs(os.path.dirname(f"{share}/{name}"), exist_ok=True)
+        fd = os.open(f"{share}/{name}", os.O_CREAT | os.O_WRONLY)
+        os.fchmod(fd, mode)
+        os.close(fd)
+
+
+def fill_share(share, data, tree=True):
+    make_files(share, [f"files/{i}" for i in range(1000)] + ["second/files/0"])
+    make_files(share, [f"user{u}/files/{i}" for u in range(USERS) for i in range(USER_FILES)], 0o666)
+    if tree:
+        make_files(share, [f"tree/{i}/{j}" for i in range(TREE_DIRS) for j in range(TREE_FILES)])
+    for name in "data", "second/data":
+        os.link(data, f"{share}/{name}")
 
 
 def make_data(path):
@@ -77,6 +86,12 @@ class Native:
 class Fuse(Native):
     arguments = ()  # between the program and SHARE MOUNTPOINT
     daemon = None
+    package = "scripts/install-packages bench"
+
+    @classmethod
+    def absent(cls):
+        missing = super().absent()
+        return missing and f"{missing}: {cls.package}"
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -84,12 +99,14 @@ class Fuse(Native):
         self.log = os.path.join(folder, "log")
         os.makedirs(self.root)
 
+    def command(self):
+        return [self.needed, *self.arguments, self.share, self.root]
+
     def mount(self):
         with open(self.log, "ab") as log:
             # a session of its own: ^C is for us, who then unmount
-            self.daemon = subprocess.Popen([self.needed, *self.arguments, self.share, self.root],
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+            self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                                           stderr=log, start_new_session=True)
         deadline = time.monotonic() + PATIENCE
         while not is_mounted(self.root):
             if self.daemon.poll() is not None or time.monotonic() > deadline:
@@ -134,14 +151,39 @@ class CamlockPlain(Camlock):
 
 class PassthroughHp(Fuse):
     name = "passthrough_hp"
-    note = "libfuse's example, as shipped"
+    note = "libfuse's example, as shipped; others may use it"
     needed = LIBFUSE + "/bin/passthrough_hp"
-    arguments = ("--foreground",)
+    arguments = ("--foreground", "-o", "allow_other")
+    package = "scripts/libfuse builds it with its own libfuse only"
 
-    @classmethod
-    def absent(cls):
-        missing = super().absent()
-        return missing and missing + ": scripts/libfuse builds it with its own libfuse only"
+
+class PassthroughLl(PassthroughHp):
+    name = "passthrough_ll"
+    note = "libfuse's example, with what it may cache; others may use it"
+    needed = LIBFUSE + "/bin/passthrough_ll"
+
+    def command(self):
+        return [self.needed, "-f", "-o", f"source={self.share},cache=always,allow_other", self.root]
+
+
+class Mergerfs(Fuse):
+    name = "mergerfs"
+    note = "Debian's, as shipped"
+    needed = "mergerfs"
+    arguments = ("-f", "-o", "allow_other")
+
+
+class FuseOverlayfs(Fuse):
+    name = "fuse-overlayfs"
+    note = "Debian's, the share as its upper folder"
+    needed = "fuse-overlayfs"
+
+    def command(self):
+        folders = {"lowerdir": self.root + "-lower", "workdir": self.root + "-work"}
+        for folder in folders.values():
+            os.makedirs(folder, exist_ok=True)
+        options = ",".join(f"{k}={v}" for k, v in folders.items())
+        return [self.needed, "-f", "-o", f"{options},upperdir={self.share},allow_other", self.root]
 
 
 class Bindfs(Fuse):
@@ -150,11 +192,42 @@ class Bindfs(Fuse):
     needed = "bindfs"
     arguments = ("-f",)
 
-    @classmethod
-    def absent(cls):
-        missing = super().absent()
-        return missing and missing + ": scripts/install-packages bench"
-
 
 # In the order of the columns; another file system is another class.
-SUBJECTS = [Native, Camlock, CamlockPlain, PassthroughHp, Bindfs]
+SUBJECTS = [Native, Camlock, CamlockPlain, PassthroughHp, PassthroughLl, Bindfs, Mergerfs,
+            FuseOverlayfs]
+ON_OTHERS = [Native, Camlock, PassthroughHp]
+QUICK = [Native, Camlock, PassthroughHp, Bindfs]
+
+
+class Image:
+    """A file system of its own in a file, for rows on other file systems."""
+
+    MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"],
+            "btrfs": ["mkfs.btrfs", "-q", "-f"], "tmpfs": None}
+
+    def __init__(self, kind, folder):
+        self.kind, self.root = kind, f"{folder}/{kind}"
+        os.makedirs(self.root)
+
+    def run(self, *command):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{self.kind}: {' '.join(command)}: {done.stderr.strip()}")
+
+    def mount(self):
+        make = self.MAKE[self.kind]
+        if not make:
+            self.run("mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", self.root)
+            return
+        if not shutil.which(make[0]):
+            raise Failure(f"there is no '{make[0]}': {Fuse.package}")
+        image = self.root + ".img"
+        with open(image, "wb") as file:
+            file.truncate(2 << 30)
+        self.run(*make, image)
+        self.run("mount", "-o", "loop", image, self.root)
+
+    def unmount(self):
+        if is_mounted(self.root):
+            self.run("umount", self.root)
