@@ -320,9 +320,8 @@ static void check_all_in(struct registry *r)
 		for (struct hash_node *n = r->held.slots[i]; n; n = n->next) {
 			const char *path =
 				container_of(n, struct held, node)->path;
-			struct request *q = is_written(r, path)
-						    ? NULL
-						    : new_checkin(path);
+			struct request *q =
+				is_written(r, path) ? NULL : new_checkin(path);
 
 			if (q)
 				enqueue(r, q);
