@@ -27,6 +27,9 @@ bool doctor_mount_answers(struct doctor *d);
 /* How it is mounted, and whether there is a way around it. */
 void doctor_check_mount(struct doctor *d);
 
+/* Whether it is mounted after the next boot, too. */
+void doctor_check_start(struct doctor *d);
+
 /* What an ordinary user may mount. */
 void doctor_check_fuse_conf(struct doctor *d);
 

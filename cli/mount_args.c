@@ -369,6 +369,14 @@ static bool is_dropped(const char *word)
 	return is_in(word, dropped, LENGTH(dropped));
 }
 
+bool mount_args_knows(const char *word)
+{
+	_cleanup_free_ char *name = strndup(word, strcspn(word, "="));
+
+	return !name || !*name || is_dropped(word) || find_option(name) ||
+	       is_in(word, kernel_flags, LENGTH(kernel_flags));
+}
+
 static int add_flag(struct mount_args *a, const char *flag)
 {
 	if ((a->flags.len > 0 && buffer_append(&a->flags, ",", 1) < 0) ||

@@ -37,6 +37,10 @@ void mount_args_release(struct mount_args *a);
  * Returns DONE; or says what is wrong and returns USAGE, or TROUBLE. */
 int mount_args_set(struct mount_args *a, const char *name, const char *value);
 
+/* Whether that is an option for fstab: the kernel's, mount(8)'s or ours; its
+ * value is not looked at. */
+bool mount_args_knows(const char *word);
+
 /* What stands behind one -o. */
 int mount_args_add(struct mount_args *a, const char *list);
 
