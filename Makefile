@@ -158,13 +158,14 @@ uninstall:
 		$(manuals:%=$(DESTDIR)$(MANDIR)/%) $(DESTDIR)$(MANDIR)/man8/mount.fuse.camlock.8
 	-rmdir $(DESTDIR)/etc/camlock
 
-# A Debian package, in build/; and the same installed, run and purged on each
-# release in turn.
+# A Debian package, in build/; the same installed, run and purged on each
+# release; and each booted with it.
 deb: all
 	@scripts/deb
 
 check-deb: deb
 	@scripts/check-deb
+	@scripts/check-boot
 
 sources = $$(git ls-files -co --exclude-standard $(1))
 lint:
