@@ -36,13 +36,13 @@ _camlock_held() {
 		while IFS= read -r name; do printf '%s\n' "$typed${name##*/}"; done)
 }
 
-# What stands behind an option; 1 if it takes nothing.
+# What stands behind an option of that program; 1 if it takes nothing.
 _camlock_value() {
 	local cur=$3
 	case $2 in
 	--event)
 		mapfile -t COMPREPLY < <(compgen -W 'saved deleted renamed refused checkout checkin
-			broken stolen recovered reaped reasserted lost stale damaged' -- "$cur")
+			broken stolen recovered reaped reasserted lost stale damaged reverted' -- "$cur")
 		;;
 	--stale-save) mapfile -t COMPREPLY < <(compgen -W 'refuse warn allow' -- "$cur") ;;
 	--busy-errno)
@@ -54,8 +54,8 @@ _camlock_value() {
 	-o)
 		if [ "$1" = mount ]; then COMPREPLY=(); else _camlock_files "$cur"; fi
 		;;
-	-m | --message | --reason | --since | --until | --get | --registry | --lock-timeout | --cache-seconds | \
-		--host-timeout | --linger | --scratch | --documents | --on-event) COMPREPLY=() ;;
+	# any other that help shows with a value
+	-*) "$4" "$1" --help 2>/dev/null | grep -Eq -- "^  ((-., )?$2|$2, --[a-z]+)[ =][A-Z]" ;;
 	*) return 1 ;;
 	esac
 }
@@ -71,7 +71,7 @@ _camlock() {
 	[ "$cur" = = ] && cur=
 	[ "$previous" = = ] && previous=${COMP_WORDS[COMP_CWORD - 2]}
 	[ "$2" = = ] && previous=${COMP_WORDS[COMP_CWORD - 1]}
-	_camlock_value "$command" "$previous" "$cur" && return
+	_camlock_value "$command" "$previous" "$cur" "$1" && return
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_camlock_options "$1" "$command")" -- "$cur")
 		return
