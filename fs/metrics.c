@@ -25,9 +25,8 @@ static const char *const events[] = {
 
 /* By the kind of what was in the way. */
 static const char *const reasons[] = {
-	RECORD_KIND_OPEN,
-	RECORD_KIND_KEPT,
-	"changed", /* a stale save */
+	RECORD_KIND_OPEN, RECORD_KIND_KEPT, "changed", /* a stale save */
+	"running",				       /* a machine has it */
 	"other",
 };
 
@@ -173,7 +172,9 @@ static void put_refusals(struct exposition *x, struct metrics *m)
 {
 	put_counts(x, "camlock_refusals_total",
 		   "Who did not get a file, by what was in the way: an open or "
-		   "a kept checkout, or a change he had not read.",
+		   "a kept checkout, a change he had not read, or a machine "
+		   "that "
+		   "runs it.",
 		   "reason", reasons, m->reasons, LENGTH(reasons));
 	put_counts(x, "camlock_failures_total",
 		   "Checkouts that could not be recorded: the file lock was "
