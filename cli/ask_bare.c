@@ -106,17 +106,13 @@ static void note_all(struct doing *d, const char *event)
 		note(d, event, d->ask->paths[i], NULL);
 }
 
-/* Who has a path just now; no user: nobody. */
-static void find_holder(struct doing *d, const char *path,
+/* Who has a path at that moment; no user: nobody. */
+static void find_holder(const struct snapshot *s, const char *path,
 			struct record *ret_holder)
 {
-	_cleanup_snapshot_ struct snapshot *s = NULL;
+	size_t i = snapshot_search(s, path), len;
 	const char *text;
-	size_t i, len;
 
-	if (registry_snapshot(d->bare.registry, &s) < 0)
-		return;
-	i = snapshot_search(s, path);
 	if (i >= snapshot_count(s) || strcmp(snapshot_path(s, i), path) != 0)
 		return;
 	text = snapshot_text(s, i, &len);
@@ -233,59 +229,52 @@ static int set_aside(struct doing *d, const char *path,
 		       : DONE;
 }
 
-static int keep(struct doing *d)
+/* What was in the way of each path; no user: nothing was. */
+static void release_list(struct record *list, size_t n)
+{
+	for (size_t i = 0; list && i < n; i++)
+		record_release(&list[i]);
+	free(list);
+}
+
+static int keep(struct doing *d, struct record *ret_was)
 {
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	const struct ask *a = d->ask;
 	int r = registry_keep(d->bare.registry, (const char *const *)a->paths,
 			      a->n, &d->me, over_whom(d), &d->wait, NULL,
-			      &conflict);
+			      ret_was, &conflict);
 
 	if (r == REGISTRY_HELD)
 		return refuse_for(d, &conflict, why_held(d, &conflict));
 	return r < 0 ? trouble(d, r) : DONE;
 }
 
-/* One at a time, to say from whom each was taken. */
-static int steal(struct doing *d, const char *path)
+/* It is kept now; `was` is who had it before. */
+static int note_kept(struct doing *d, const char *path,
+		     const struct record *was)
 {
-	_cleanup_record_ struct record was = {};
-	char *paths[] = { borrow(path) };
-	struct ask one = *d->ask;
-	struct doing alone = *d;
-	int status;
-
-	one.paths = paths;
-	one.n = 1;
-	alone.ask = &one;
-	find_holder(d, path, &was);
-	status = keep(&alone);
-	if (status != DONE || d->answer->result != ANSWER_DONE)
-		return status;
-	if (!was.user || !strcmp(was.user, d->user)) {
+	if (d->ask->mode != ASK_STEAL || !was->user ||
+	    !strcmp(was->user, d->user)) {
 		note(d, HISTORY_CHECKOUT, path, NULL);
 		return DONE;
 	}
-	note(d, HISTORY_STOLEN, path, &was);
-	return set_aside(d, path, &was);
+	note(d, HISTORY_STOLEN, path, was);
+	return set_aside(d, path, was);
 }
 
 static int checkout(struct doing *d)
 {
-	int status = check_files(d);
+	size_t n = d->ask->n;
+	struct record *was = calloc(n, sizeof(*was));
+	int status = was ? check_files(d) : fail(TROUBLE, "out of memory");
 
-	if (status != DONE || d->answer->result != ANSWER_DONE)
-		return status;
-	if (d->ask->mode != ASK_STEAL) {
-		status = keep(d);
-		if (status == DONE && d->answer->result == ANSWER_DONE)
-			note_all(d, HISTORY_CHECKOUT);
-		return status;
-	}
-	for (size_t i = 0; status == DONE && d->answer->result == ANSWER_DONE &&
-			   i < d->ask->n;
-	     i++)
-		status = steal(d, d->ask->paths[i]);
+	if (status == DONE && d->answer->result == ANSWER_DONE)
+		status = keep(d, was);
+	if (status == DONE && d->answer->result == ANSWER_DONE)
+		for (size_t i = 0; status == DONE && i < n; i++)
+			status = note_kept(d, d->ask->paths[i], &was[i]);
+	release_list(was, n);
 	return status;
 }
 
@@ -318,34 +307,53 @@ static int checkin(struct doing *d)
 	return DONE;
 }
 
-static int break_one(struct doing *d, const char *path)
+/* What a living mount has, it would put back. */
+static int check_not_open(struct doing *d)
 {
-	_cleanup_record_ struct record was = {};
-	int r;
+	_cleanup_snapshot_ struct snapshot *s = NULL;
+	struct record *holder = &d->answer->holder;
+	int r = registry_snapshot(d->bare.registry, &s);
 
-	/* what a living mount has, it would put back */
-	find_holder(d, path, &d->answer->holder);
-	if (d->answer->holder.user && record_is_open(&d->answer->holder) &&
-	    !registry_is_stale(d->bare.registry, &d->answer->holder))
-		return refuse(d, path, WHY_NOT_HERE);
-	record_release(&d->answer->holder);
-	r = registry_break(d->bare.registry, path, &d->wait, &was);
-	if (r == -ENOENT)
-		return refuse(d, path, WHY_NOT_CHECKED_OUT);
 	if (r < 0)
 		return trouble(d, r);
-	note(d, HISTORY_BROKEN, path, &was);
-	return set_aside(d, path, &was);
+	for (size_t i = 0; i < d->ask->n; i++) {
+		find_holder(s, d->ask->paths[i], holder);
+		if (holder->user && record_is_open(holder) &&
+		    !registry_is_stale(d->bare.registry, holder))
+			return refuse(d, d->ask->paths[i], WHY_NOT_HERE);
+		record_release(holder);
+		*holder = (struct record){};
+	}
+	return DONE;
 }
 
+static int note_broken(struct doing *d, const char *path,
+		       const struct record *was)
+{
+	if (!was->user)
+		return d->answer->path ? DONE
+				       : refuse(d, path, WHY_NOT_CHECKED_OUT);
+	note(d, HISTORY_BROKEN, path, was);
+	return set_aside(d, path, was);
+}
+
+/* All that are checked out, even if one is not. */
 static int break_all(struct doing *d)
 {
-	int status = DONE;
+	size_t n = d->ask->n;
+	struct record *was = calloc(n, sizeof(*was));
+	int status = was ? check_not_open(d) : fail(TROUBLE, "out of memory");
+	int r;
 
-	for (size_t i = 0; status == DONE && d->answer->result == ANSWER_DONE &&
-			   i < d->ask->n;
-	     i++)
-		status = break_one(d, d->ask->paths[i]);
+	if (status == DONE && d->answer->result == ANSWER_DONE) {
+		r = registry_break(d->bare.registry,
+				   (const char *const *)d->ask->paths, n,
+				   &d->wait, was);
+		status = r < 0 ? trouble(d, r) : DONE;
+		for (size_t i = 0; r == 0 && status == DONE && i < n; i++)
+			status = note_broken(d, d->ask->paths[i], &was[i]);
+	}
+	release_list(was, n);
 	return status;
 }
 

@@ -312,7 +312,7 @@ int checkouts_keep(struct checkouts *c, const char *const *paths, size_t n,
 		return r;
 	do
 		r = registry_keep(c->registry, paths, n, want, NULL, w, ret_new,
-				  ret_conflict);
+				  NULL, ret_conflict);
 	while (r == REGISTRY_HELD &&
 	       is_worth_another_look(ret_conflict, &grace));
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;

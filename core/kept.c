@@ -62,15 +62,18 @@ static int keep(struct registry *r, struct request *q,
 
 /* As requests_judge(); kept records of whom `over` names are in nobody's way.
  * An open one is: the mount that has it would only put it back. */
-static int judge(struct registry *r, struct request *q,
-		 struct registry_claim *claim, const struct owner *owner)
+static int judge(struct registry *r, struct request *q, size_t i,
+		 const struct owner *owner)
 {
+	struct registry_claim *claim = &q->claims[i];
 	int outcome = requests_judge(r, q, claim, owner);
 
 	if (outcome != REGISTRY_HELD || !q->over ||
 	    record_is_open(&q->conflict->holder) ||
 	    (*q->over && strcmp(q->conflict->holder.user, q->over) != 0))
 		return outcome;
+	q->ret_record[i] = q->conflict->holder;
+	q->conflict->holder = (struct record){};
 	registry_conflict_release(q->conflict);
 	claim->outcome = REGISTRY_RECORDED;
 	return 0;
@@ -86,7 +89,7 @@ int request_keep(struct registry *r, struct request *q)
 	int err = engine_is_sure(r->engine) ? 0 : -EIO;
 
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)
-		err = judge(r, q, &q->claims[i], &owner);
+		err = judge(r, q, i, &owner);
 	if (err == 0)
 		err = format_kept(q->want, &text);
 	for (size_t i = 0; err == 0 && i < q->n_claims; i++)

@@ -82,22 +82,6 @@ int registry_move(struct registry *r, const char *from, const char *to,
 	return leader_submit(r, &q, w);
 }
 
-int registry_break(struct registry *r, const char *path, const struct wait *w,
-		   struct record *ret_broken)
-{
-	_cleanup_record_ struct record found = {};
-	struct request q = { .apply = request_break,
-			     .path = path,
-			     .ret_record = &found };
-	int err = leader_submit(r, &q, w);
-
-	if (err < 0)
-		return err;
-	*ret_broken = found;
-	found = (struct record){};
-	return 0;
-}
-
 /* A request about paths, all of them or none. */
 static int submit_paths(struct registry *r, struct request *q,
 			const char *const *paths, size_t n,
@@ -116,14 +100,28 @@ static int submit_paths(struct registry *r, struct request *q,
 	return leader_submit(r, q, w);
 }
 
+int registry_break(struct registry *r, const char *const *paths, size_t n,
+		   const struct wait *w, struct record *ret_broken)
+{
+	struct request q = { .apply = request_break, .ret_record = ret_broken };
+	int err = submit_paths(r, &q, paths, n, w);
+
+	for (size_t i = 0; err < 0 && i < n; i++) {
+		record_release(&ret_broken[i]);
+		ret_broken[i] = (struct record){};
+	}
+	return err;
+}
+
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
 		  const struct record *want, const char *over,
-		  const struct wait *w, size_t *ret_new,
+		  const struct wait *w, size_t *ret_new, struct record *ret_was,
 		  struct registry_conflict *ret_conflict)
 {
 	struct request q = { .apply = request_keep,
 			     .want = want,
 			     .over = over,
+			     .ret_record = ret_was,
 			     .conflict = ret_conflict };
 	int err = submit_paths(r, &q, paths, n, w);
 

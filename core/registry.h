@@ -173,13 +173,14 @@ void registry_checkin(struct registry *r, const char *const *paths, size_t n);
  * registry_unkeep() or a break. An open record of ours becomes a kept one. The
  * owner's own kept record gets the new message, if `want` has one. Without a
  * mount, another's kept record gives way if it is of the user `over` (NULL:
- * none does; REGISTRY_ANYBODY); an open one never does. Outcomes as for
- * registry_checkout(); ret_new, which may be NULL: how many were not kept
- * before. */
+ * none does; REGISTRY_ANYBODY); an open one never does. ret_was[i], zeroed by
+ * the caller, who releases it, is what gave way (no user: nothing did); without
+ * `over` it may be NULL. Outcomes as for registry_checkout(); ret_new, which
+ * may be NULL: how many were not kept before. */
 #define REGISTRY_ANYBODY ""
 int registry_keep(struct registry *r, const char *const *paths, size_t n,
 		  const struct record *want, const char *over,
-		  const struct wait *w, size_t *ret_new,
+		  const struct wait *w, size_t *ret_new, struct record *ret_was,
 		  struct registry_conflict *ret_conflict);
 
 /* Ends the owner's kept checkouts of all the paths, or of none. A file that is
@@ -214,10 +215,11 @@ int registry_move(struct registry *r, const char *from, const char *to,
 		  bool exchange, const struct owner *owner,
 		  const struct wait *w);
 
-/* Removes whatever record is there, for an admin. ret_broken is what it was;
- * -ENOENT if there is none. */
-int registry_break(struct registry *r, const char *path, const struct wait *w,
-		   struct record *ret_broken);
+/* Removes whatever records are at the paths, for an admin. ret_broken[i],
+ * zeroed by the caller, who releases it, is what it was (no user: there was
+ * none). Returns 0 or -errno, and then nothing is removed. */
+int registry_break(struct registry *r, const char *const *paths, size_t n,
+		   const struct wait *w, struct record *ret_broken);
 
 /* All records at one moment, sorted by path, without what was checked in,
  * unless the file lock is another's just now: it is not waited for. Cheap while

@@ -324,13 +324,18 @@ int request_move(struct registry *r, struct request *q)
 
 int request_break(struct registry *r, struct request *q)
 {
-	int found = requests_find(r, q->path, q->ret_record);
+	for (size_t i = 0; i < q->n_claims; i++) {
+		const char *path = q->claims[i].path;
+		int found = requests_find(r, path, &q->ret_record[i]);
 
-	if (found <= 0)
-		return found < 0 ? found : -ENOENT;
-	engine_remove(r->engine, q->path);
-	held_remove(r, q->path);
-	q->edited = true;
+		if (found < 0)
+			return found;
+		if (found == 0)
+			continue;
+		engine_remove(r->engine, path);
+		held_remove(r, path);
+		q->edited = true;
+	}
 	return 0;
 }
 

@@ -325,11 +325,12 @@ static void a_break_frees_the_path_and_says_whose_it_was(void)
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
 	_cleanup_record_ struct record broken = {};
+	const char *p = "p";
 
-	CHECK_NUMBER(registry_break(r, "p", &w, &broken), -ENOENT);
+	CHECK_NUMBER(registry_break(r, &p, 1, &w, &broken), 0);
 	CHECK(!broken.user);
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_break(r, "p", &w, &broken), 0);
+	CHECK_NUMBER(registry_break(r, &p, 1, &w, &broken), 0);
 	CHECK_STRING(broken.user, "alice");
 	CHECK_NUMBER(checkout(r, "p", "bob"), REGISTRY_RECORDED);
 	registry_close(r);
@@ -779,11 +780,12 @@ static void a_break_that_can_not_be_written_says_nothing(void)
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
 	_cleanup_record_ struct record broken = {};
+	const char *p = "p";
 
 	CHECK_NUMBER(checkout(r, "p", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "q", "alice"), REGISTRY_RECORDED);
 	limit_files(10);
-	CHECK_NUMBER(registry_break(r, "p", &w, &broken), -EFBIG);
+	CHECK_NUMBER(registry_break(r, &p, 1, &w, &broken), -EFBIG);
 	CHECK(!broken.user);
 	limit_files(RLIM_INFINITY);
 	CHECK_NUMBER(checkout(r, "p", "bob"), REGISTRY_HELD);
