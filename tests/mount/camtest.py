@@ -213,7 +213,7 @@ class Mount(type(Path())):
                 [*limit, *there, CAMLOCK, "mount", "-f", *options,
                  str(share), str(self)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
-        wait_for(self._answers, f"'{self}' is mounted", 30)
+        wait_for(self._answers, f"'{self}' is mounted", 60)
         return self
 
     def _answers(self):
@@ -229,6 +229,13 @@ class Mount(type(Path())):
     @property
     def pid(self):
         return self.process.pid
+
+    def cpu_seconds(self):
+        """What the daemon has worked so far: on a loaded machine the clock says
+        little of what something costs."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def log(self):
         with open(self.log_path, errors="backslashreplace") as file:
