@@ -124,10 +124,11 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 		set_machine(file, fs, fuse_req_ctx(req)->pid);
 	file->grant = *grant;
 	*grant = (struct grant){};
-	link_file(req, file, fi);
 	fi->fh = (uintptr_t)file;
-	/* Only a writer's flush says anything to us. */
+	/* Only a writer's flush says anything to us. (Once it is linked, a
+	 * rename may change what it has.) */
 	fi->noflush = !can_write(file);
+	link_file(req, file, fi);
 	return 0;
 }
 
