@@ -17,20 +17,32 @@
 static const struct wanted {
 	const char *key;
 	const char *value;
+	enum level level;
 	const char *why;
 	const char *advice;
 } wanted[] = {
-	{ "oplocks", "no", "a client may keep a file's content to itself",
+	/* without them there are no leases, either */
+	{ "oplocks", "no", LEVEL_WARNING,
+	  "a client may keep a file's content to itself",
 	  "set 'oplocks = no' in that section" },
-	{ "smb2 leases", "no", "a client may keep a file's content to itself",
-	  "set 'smb2 leases = no' in [global]" },
-	{ "kernel oplocks", "no", "smbd takes leases of its own on the files",
+	{ "kernel oplocks", "no", LEVEL_WARNING,
+	  "smbd takes leases of its own on the files",
 	  "set 'kernel oplocks = no' in that section" },
-	{ "kernel share modes", "no",
+	{ "kernel share modes", "no", LEVEL_WARNING,
 	  "smbd locks each file it opens against local programs",
 	  "set 'kernel share modes = no' in that section" },
-	{ "ea support", "yes", "attributes of Windows are lost",
+	{ "ea support", "yes", LEVEL_WARNING, "attributes of Windows are lost",
 	  "set 'ea support = yes' in that section" },
+	{ "force user", "", LEVEL_PROBLEM,
+	  "all are one user, and nobody is kept out",
+	  "take it out of that section: everybody logs in as himself" },
+	{ "guest ok", "no", LEVEL_WARNING,
+	  "all guests are one user, and keep each other out by their machines "
+	  "only",
+	  "set 'guest ok = no' in that section" },
+	{ "hide dot files", "no", LEVEL_NOTE,
+	  "'.locks', which shows who has what, is hidden in the Explorer",
+	  "set 'hide dot files = no' in that section" },
 };
 
 /* "\tkey = value" in the text of a section. */
@@ -68,7 +80,7 @@ static void check_setting(struct doctor *d, const char *global,
 	    !(global && get(global, w->key, value, sizeof(value))))
 		return; /* this Samba doesn't know it */
 	if (strcasecmp(value, w->value) != 0)
-		find(&d->found, LEVEL_WARNING, "samba", w->advice,
+		find(&d->found, w->level, "samba", w->advice,
 		     "Samba's section [%s] has '%s = %s': %s", name, w->key,
 		     value, w->why);
 }
