@@ -54,6 +54,9 @@ static const char help[] =
 	"  --stale-save=WHAT       a program saves what another has changed "
 	"since it read\n"
 	"                          it: refuse (the default), warn, or allow\n"
+	"  --owner-files           LibreOffice, Microsoft Office and AutoCAD "
+	"see in their\n"
+	"                          own ways who has a file\n"
 	"  --machine-reader NAME   what a program NAME or /PATH/NAME has open "
 	"can be\n"
 	"                          replaced, but not written in place "
@@ -101,6 +104,7 @@ static const struct option long_options[] = {
 	{ "on-event", required_argument, NULL, BY_NAME },
 	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
+	{ "owner-files", no_argument, NULL, BY_NAME },
 	{ "machine-reader", required_argument, NULL, BY_NAME },
 	{ "keep-versions", required_argument, NULL, BY_NAME },
 	{ "versions-space", required_argument, NULL, BY_NAME },

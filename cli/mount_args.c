@@ -233,6 +233,12 @@ static int set_stale_save(struct mount_args *a, const char *value)
 		    value);
 }
 
+static int set_owner_files(struct mount_args *a, const char *value)
+{
+	a->options.owner_files = true;
+	return DONE;
+}
+
 static int add_machine(struct mount_args *a, const char *value)
 {
 	struct mount_options *o = &a->options;
@@ -320,6 +326,7 @@ static const struct mount_option {
 	{ "on-event", true, set_on_event },
 	{ "metrics", true, set_metrics },
 	{ "stale-save", true, set_stale_save },
+	{ "owner-files", false, set_owner_files },
 	{ "machine-reader", true, add_machine },
 	{ "keep-versions", true, set_keep_versions },
 	{ "versions-space", true, set_versions_space },

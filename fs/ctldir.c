@@ -13,6 +13,7 @@
 #include "fs/creds.h"
 #include "fs/ctlfile.h"
 #include "fs/ctlview.h"
+#include "fs/ownerfile.h"
 #include "fs/page.h"
 #include "fs/spelling.h"
 #include "fs/undo.h"
@@ -229,8 +230,10 @@ static int stat_path(fuse_req_t req, const char *path, bool known,
 		     struct stat *ret_st)
 {
 	const char *version = ctlview_version(path);
-	int r = version ? undo_stat_version(req, version, ret_st)
-			: ctlview_stat(camfs_of(req), path, ret_st);
+	const char *owner = ownerfile_of(path);
+	int r = owner	  ? ownerfile_stat(req, owner, ret_st)
+		: version ? undo_stat_version(req, version, ret_st)
+			  : ctlview_stat(camfs_of(req), path, ret_st);
 	mode_t type;
 
 	if (r != -ENOENT || ctlview_is_special(path))
@@ -270,6 +273,17 @@ static void reply_entry(fuse_req_t req, int r,
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_entry(req, entry) < 0)
 		ctldir_forget(fs, entry->ino, 1);
+}
+
+int ctldir_lookup_owner(fuse_req_t req, const char *path)
+{
+	_cleanup_free_ char *node = ownerfile_node(path);
+	struct fuse_entry_param entry;
+	int r = node ? fill_entry(req, node, &entry) : -ENOMEM;
+
+	if (r != -ENOENT)
+		reply_entry(req, r, &entry);
+	return r == -ENOENT ? r : 0;
 }
 
 /* What Windows asks for in another case is what the share has. */

@@ -46,6 +46,10 @@ bool ctldir_is_name(const char *name);
 
 /* As in ops.h. In the root, such a name is looked up. */
 void ctldir_lookup(fuse_req_t req, fuse_ino_t dir, const char *name);
+
+/* An owner file (fs/ownerfile.h) of that path of the share, for the caller.
+ * Returns 0 when it was replied, or -ENOENT: there is none for him. */
+int ctldir_lookup_owner(fuse_req_t req, const char *path);
 void ctldir_forget(struct camfs *fs, fuse_ino_t ino, uint64_t n);
 void ctldir_getattr(fuse_req_t req, fuse_ino_t ino);
 int ctldir_stat(fuse_req_t req, fuse_ino_t ino, struct stat *ret_st);

@@ -14,6 +14,7 @@
 #include "fs/ctlview.h"
 #include "fs/kept.h"
 #include "fs/metrics.h"
+#include "fs/ownerfile.h"
 #include "fs/page.h"
 #include "fs/undo.h"
 #include "fs/watch.h"
@@ -230,6 +231,8 @@ static int fill(fuse_req_t req, struct ctlfile *f, const char *path, int flags)
 		return open_record(req, f, path, flags);
 	if (can_write(flags))
 		return -EACCES;
+	if (ownerfile_of(path))
+		return ownerfile_read(req, ownerfile_of(path), &f->text);
 	if (!strcmp(path, CTLVIEW_RECORDS))
 		return ctlview_read(fs, path, &f->text);
 	if (!strcmp(path, CTLVIEW_METRICS))

@@ -36,6 +36,7 @@ struct mount_options {
 	unsigned versions; /* how many are kept of each document; 0: none */
 	uint64_t versions_space;    /* bytes for all; 0: a tenth of the disk */
 	uint64_t versions_copy_max; /* bytes; see core/versions.h */
+	bool owner_files;	    /* fs/ownerfile.h */
 	char **machines; /* fs/machine.h; if there are none: LinuxCNC */
 	size_t n_machines;
 	bool passthrough; /* let the kernel read and write the files itself,

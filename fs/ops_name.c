@@ -21,7 +21,23 @@
 #include "fs/links.h"
 #include "fs/lost.h"
 #include "fs/ops.h"
+#include "fs/ownerfile.h"
 #include "fs/undo.h"
+
+/* An owner file is there for one caller, and not for another. */
+static void reply_owner_file(fuse_req_t req, struct inode *dir,
+			     const char *name)
+{
+	struct fuse_entry_param none = {};
+	int error;
+	_cleanup_free_ char *path =
+		inodes_path_of(&camfs_of(req)->inodes, dir, name, &error);
+
+	if (!path)
+		fuse_reply_err(req, -error);
+	else if (ctldir_lookup_owner(req, path) == -ENOENT)
+		fuse_reply_entry(req, &none);
+}
 
 static void reply_missing(fuse_req_t req)
 {
@@ -87,7 +103,9 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 		r = inodes_look(&fs->inodes, dirfd, name, &found);
 	if (r == 0)
 		r = ops_fill_entry(fs, dir, name, &found, &entry);
-	if (r == -ENOENT)
+	if (r == -ENOENT && ownerfile_is_name(fs, name))
+		reply_owner_file(req, dir, name);
+	else if (r == -ENOENT)
 		reply_missing(req);
 	else if (r < 0)
 		fuse_reply_err(req, -r);
