@@ -137,8 +137,10 @@ static ssize_t append(struct history *h, const struct buffer *line)
 		lock(h);
 	n = write(h->fd, line->data, line->len);
 	n = n < 0 ? -errno : n;
-	if (h->shared)
+	if (h->shared) {
+		fdatasync(h->fd); /* or the next host appends over it */
 		flock(h->fd, LOCK_UN);
+	}
 	return n;
 }
 

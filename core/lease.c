@@ -73,7 +73,10 @@ static int write_station(int fd, const struct station *s)
 	_cleanup_buffer_ struct buffer text = {};
 	int r = station_format(s, &text);
 
-	return r == 0 ? write_all(fd, text.data, text.len) : r;
+	if (r == 0)
+		r = write_all(fd, text.data, text.len);
+	/* it stays open: some shares show others the content only now */
+	return r == 0 && fdatasync(fd) < 0 ? -errno : r;
 }
 
 static int lock(int fd)
@@ -240,7 +243,8 @@ static int judge(int fd, unsigned *ret_silence_ms)
 		return n;
 	if (station_parse(&s, text, (size_t)n) < 0)
 		s = (struct station){};
-	if (!s.silence_ms || station_is_gone(&s))
+	if ((!s.silence_ms && (n > 0 || fskind_is_local(fd))) ||
+	    station_is_gone(&s))
 		return LEASE_STALE;
 	if (ret_silence_ms)
 		*ret_silence_ms = s.silence_ms;

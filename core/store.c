@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/fskind.h"
 #include "core/record.h"
 #include "core/salvage.h"
 #include "core/statefile.h"
@@ -20,16 +21,32 @@
 
 #define READ_AGAIN_FOR (2 * NSEC_PER_SEC) /* on a share that lags */
 #define READ_AGAIN_PAUSE (20 * NSEC_PER_MSEC)
+#define VOID_FOR (10 * NSEC_PER_SEC) /* then somebody has emptied it */
 
 static const struct signature nowhere = { .size = UINT64_MAX }; /* no file's */
 
 /* ---- which state of the file is this? ---- */
 
+/* What a network share says of a name may be what it was told some seconds ago;
+ * opening it, it has to ask. */
+static int look(const struct store *s, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!s->lags)
+		return fstatat(s->dirfd, s->name, ret_st, AT_SYMLINK_NOFOLLOW);
+	fd = openat(s->dirfd, s->name,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno != ENOENT)
+		return fstatat(s->dirfd, s->name, ret_st, AT_SYMLINK_NOFOLLOW);
+	return fd < 0 ? -1 : fstat(fd, ret_st);
+}
+
 static int sign(const struct store *s, struct signature *ret_signature)
 {
 	struct stat st;
 
-	if (fstatat(s->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (look(s, &st) == 0)
 		*ret_signature = signature_of(&st);
 	else if (errno == ENOENT)
 		*ret_signature = (struct signature){};
@@ -70,8 +87,18 @@ static void note_edits(struct store *s, const struct edit *edits, int n)
 
 /* ---- reading ---- */
 
-/* On a network share a file another host has just replaced can be stale, or
- * short, for a moment: that is never taken for an empty one. */
+/* Whether there is no content, though there was when we last looked, or nobody
+ * knows. */
+static bool is_void(const struct store *s, int r, const struct stat *st)
+{
+	bool is_new = !s->loaded || s->signature.size > 0;
+
+	return s->lags && is_new &&
+	       (r == -ENOENT || (r == 0 && st->st_size == 0));
+}
+
+/* On a network share a file another host has just replaced can be stale, short,
+ * empty or missing for a moment. */
 static int read_settled(const struct store *s, struct buffer *ret_text,
 			struct stat *ret_st)
 {
@@ -81,12 +108,26 @@ static int read_settled(const struct store *s, struct buffer *ret_text,
 		struct timespec pause = { .tv_nsec = READ_AGAIN_PAUSE };
 		int r = statefile_read(s->dirfd, s->name, ret_text, ret_st);
 
-		if (r != -ESTALE && r != -EAGAIN)
+		if (r != -ESTALE && r != -EAGAIN && !is_void(s, r, ret_st))
 			return r;
 		if (clock_now() >= until)
 			return r == -EAGAIN ? -EIO : r;
+		buffer_release(ret_text);
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
+}
+
+/* Whether what was read is to be believed: not yet, if it was lost. */
+static int check_void(struct store *s, const struct signature *now)
+{
+	bool lost = s->lags && s->loaded && s->signature.size > 0 &&
+		    now->size == 0;
+
+	if (!lost)
+		s->void_since = 0;
+	else if (!s->void_since)
+		s->void_since = clock_now();
+	return lost && clock_now() < s->void_since + VOID_FOR ? -EIO : 0;
 }
 
 /* Reads and parses; a missing file has no entries. */
@@ -304,7 +345,7 @@ static int replace(struct store *s, bool durable)
 		r = flush_folder(s);
 	if (r == 0)
 		r = write_spare(s, &s->entries.text);
-	if (r == 0 && (careful || needs_care(s))) /* it may be a new one */
+	if (r == 0 && (careful || needs_care(s) || s->lags)) /* may be new */
 		r = flush_spare(s);
 	if (r == 0)
 		r = publish(s);
@@ -486,6 +527,8 @@ int store_load(struct store *s)
 	r = read_entries(s, &e, &now);
 	if (r == -EBADMSG)
 		return mend(s);
+	if (r == 0)
+		r = check_void(s, &now);
 	if (r < 0) {
 		outdate(s);
 		return r;
@@ -622,6 +665,7 @@ int store_init(struct store *s, int dirfd, const char *name, const char *tag)
 		.dirfd = dirfd,
 		.name = strdup(name),
 		.tag = strdup(tag),
+		.lags = !fskind_is_local(dirfd),
 		.can_exchange = true,
 		.can_lease = true,
 		.live_fd = -1,

@@ -41,6 +41,12 @@
  * at the same place, and a power cut can damage what lies around them only, so
  * that they are salvaged: opening a file costs no flush because of them.
  *
+ * On a network share what was written may be elsewhere before its content is,
+ * or a name before its file: so we flush before we rename, and who finds no
+ * file, or an empty one, looks again for two seconds, and then doesn't decide
+ * anything until that has lasted for longer than any lag. What is there, but
+ * empty, holds nothing then.
+ *
  * Owner, mode and ACL of locks.json pass on to each new file.
  */
 #ifndef CORE_STORE_H
@@ -68,6 +74,7 @@ struct store {
 	char *tag;
 
 	/* Of the one who holds the file lock. */
+	bool lags;	   /* a network share: see read_settled() */
 	bool can_exchange; /* until shown otherwise */
 	bool can_lease;
 	int live_fd;		  /* locks.json, if we wrote it; else -1 */
@@ -76,6 +83,8 @@ struct store {
 	struct signature spare_signature; /* how we left it */
 	struct stale live_stale; /* what locks.json lacks: the next spare */
 	bool swapped;		 /* since the folder was last flushed */
+	uint64_t void_since;	 /* of clock_now(), if it lags: there is no
+				    content, though there was; 0: there is */
 	char damaged_name[300];	 /* where the last damaged file went */
 
 	/* Readers take the mutex; the holder of the file lock takes it only

@@ -22,6 +22,7 @@
 #include "fs/file.h"
 #include "fs/gate.h"
 #include "fs/hook.h"
+#include "fs/locality.h"
 #include "fs/log.h"
 #include "fs/mapped.h"
 #include "fs/metrics.h"
@@ -177,6 +178,12 @@ static int camfs_open(struct camfs *fs, const struct mount_options *o)
 
 	if (r < 0)
 		return r;
+	if (fs->share.is_network && !o->single_host)
+		r = locality_check(fs->share.root_fd, o->share);
+	if (r < 0) {
+		share_close(&fs->share);
+		return r;
+	}
 	fs->options = o;
 	fs->admins = o->admins;
 	if (gethostname(fs->host, sizeof(fs->host) - 1) < 0)

@@ -112,7 +112,7 @@ static void unwant(struct fuse_conn_info *conn, unsigned long flag)
 static void init_passthrough(struct camfs *fs, struct fuse_conn_info *conn)
 {
 #if HAVE_PASSTHROUGH
-	if (!fs->options->passthrough)
+	if (!fs->options->passthrough || fs->share.is_fuse)
 		return;
 	/* the kernel offers it to everybody, and then lets only root use it */
 	fs->passthrough = geteuid() == 0 &&

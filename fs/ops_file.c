@@ -90,6 +90,14 @@ static bool was_set_aside(fuse_req_t req, struct inode *inode, int fd)
 	       inodes_stat_name(&camfs_of(req)->inodes, inode, &st) < 0;
 }
 
+/* Another host may have written it, and a share whose times are in seconds does
+ * not always notice: what this host remembers of it is forgotten. */
+static void read_anew(const struct camfs *fs, int fd)
+{
+	if (fs->share.is_fuse)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 /* Opens the file below and makes the handle. Takes the grant on success. */
 static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 		     struct fuse_file_info *fi)
@@ -106,6 +114,7 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 		return -ESTALE;
 	if (fd < 0)
 		return fd;
+	read_anew(camfs_of(req), fd);
 	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
 	if (r < 0)
 		return r;

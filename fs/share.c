@@ -45,6 +45,7 @@ static int open_root(struct share *s, const char *path)
 	if (fstat(s->root_fd, &st) < 0 || fstatfs(s->root_fd, &fs) < 0)
 		return fail("cannot read the share", path, "");
 	s->is_stacked = fs.f_type == OVERLAYFS_SUPER_MAGIC;
+	s->is_fuse = fskind_is_fuse(s->root_fd);
 	s->is_network = !fskind_is_local(s->root_fd);
 	s->dev = st.st_dev;
 	s->ino = st.st_ino;
@@ -105,7 +106,7 @@ static void probe_handles(struct share *s)
 	_cleanup_close_ int fd = -1;
 	union handle_space u;
 
-	if (root_fd < 0 || fskind_is_fuse(root_fd) ||
+	if (root_fd < 0 || s->is_fuse ||
 	    handle_get(root_fd, "", &u, &s->mount_id) < 0)
 		return;
 	fd = open_by_handle_at(root_fd, &u.handle, O_PATH | O_CLOEXEC);

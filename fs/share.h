@@ -30,6 +30,8 @@ struct share {
 	dev_t state_dev;
 	bool is_network; /* others may write to it, errors come late */
 	bool folds_case; /* upper and lower case are the same there */
+	bool is_fuse;	 /* a daemon's, which is told of a close or a flush by
+			    the descriptor that was written to, no other */
 	bool is_stacked; /* the share's file system is on another one */
 	int handles_fd;	 /* the root, for open_by_handle_at(2), which takes
 			    no O_PATH; -1: files can't be reopened by handle */
