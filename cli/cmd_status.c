@@ -2,15 +2,18 @@
 /*
  * camlock status: who has what.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/place.h"
 #include "cli/records.h"
 #include "cli/text.h"
+#include "core/cleanup.h"
 #include "core/json.h"
 #include "core/escape.h"
 
@@ -100,6 +103,19 @@ static int add_header(struct table *t)
 	return r;
 }
 
+/* As its daemon says. */
+static bool is_cut_off(const struct place *place)
+{
+	_cleanup_close_ int fd =
+		place->is_mount ? openat(place->files, "share",
+					 O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+				: -1;
+	char word[16] = "";
+
+	return fd >= 0 && read(fd, word, sizeof(word) - 1) > 0 &&
+	       !strncmp(word, "cut off", strlen("cut off"));
+}
+
 static int show_table(const struct places *places, const struct place *place,
 		      const struct records *records)
 {
@@ -116,6 +132,9 @@ static int show_table(const struct places *places, const struct place *place,
 		return fail(TROUBLE, "out of memory");
 	if (!places_are_one(places))
 		printf("%s:\n", root.data);
+	if (is_cut_off(place))
+		puts("cut off from the share: nothing is checked out until it "
+		     "is back, and this is what was known last");
 	if (t.n_cells > t.columns)
 		table_print(&t);
 	else

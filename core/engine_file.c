@@ -57,8 +57,7 @@ static void end(struct engine *e)
 /* Whether somebody has removed our lease; a pulse finds out by itself. */
 static bool is_lease_lost(const struct file_engine *f)
 {
-	return f->renew ||
-	       (!f->silence_ms && f->own.fd >= 0 && lease_is_removed(&f->own));
+	return f->renew || (!f->silence_ms && lease_is_removed(&f->own));
 }
 
 /* A lease that was lost is taken again. Others may have taken us for gone
@@ -140,12 +139,17 @@ static int peek(struct engine *e, const char *key, struct buffer *ret_text)
 static int copy(struct engine *e, struct entries *ret_entries,
 		struct signature *ret_state)
 {
-	return store_copy(&of(e)->store, ret_entries, ret_state);
+	/* cut off, looking might take for ever */
+	return pulse_is_sure(of(e)->pulse)
+		       ? store_copy(&of(e)->store, ret_entries, ret_state)
+		       : store_copy_known(&of(e)->store, ret_entries,
+					  ret_state);
 }
 
 static bool is_current(struct engine *e, const struct signature *state)
 {
-	return store_is_current(&of(e)->store, state);
+	return pulse_is_sure(of(e)->pulse) &&
+	       store_is_current(&of(e)->store, state);
 }
 
 static void sign(struct engine *e, struct signature *ret_state)

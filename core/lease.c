@@ -103,6 +103,10 @@ static int make_file(struct lease *l)
 
 	if (fd < 0)
 		return -errno;
+	/* a share may take the new file for the old one, and its lock for
+	 * another's */
+	if (l->fd >= 0)
+		close(take_fd(l->fd));
 	r = filelock_try(fd, false);
 	if (r == 0)
 		r = write_station(fd, &l->station);
@@ -110,8 +114,6 @@ static int make_file(struct lease *l)
 		unlinkat(l->dirfd, l->id, 0);
 		return r;
 	}
-	if (l->fd >= 0)
-		close(l->fd);
 	l->fd = take_fd(fd);
 	return 0;
 }
@@ -133,18 +135,21 @@ int lease_open(struct lease *ret_lease, int dirfd, const char *host,
 
 void lease_close(struct lease *l)
 {
-	if (l->fd < 0)
+	if (l->fd < 0 && !l->id[0])
 		return;
 	lease_remove(l->dirfd, l->id);
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	l->fd = -1;
+	l->id[0] = '\0';
 }
 
 bool lease_is_removed(const struct lease *l)
 {
 	struct stat st;
 
-	return fstat(l->fd, &st) == 0 && st.st_nlink == 0;
+	return l->id[0] &&
+	       (l->fd < 0 || (fstat(l->fd, &st) == 0 && st.st_nlink == 0));
 }
 
 /* ---- beating ---- */
@@ -185,6 +190,8 @@ static int check_name(const struct lease *l)
 {
 	struct stat ours, named;
 
+	if (l->fd < 0)
+		return -ESTALE;
 	if (fstat(l->fd, &ours) < 0 ||
 	    fstatat(l->dirfd, l->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -ESTALE : -errno;
@@ -215,7 +222,8 @@ int lease_renew(struct lease *l)
 	r = lock(fd);
 	if (r < 0)
 		return r;
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	l->fd = take_fd(fd);
 	return 0;
 }

@@ -619,6 +619,19 @@ int store_copy(struct store *s, struct entries *ret_entries,
 	return r;
 }
 
+int store_copy_known(struct store *s, struct entries *ret_entries,
+		     struct signature *ret_signature)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	int r;
+
+	pthread_mutex_lock(&s->mutex);
+	r = buffer_append(&text, s->entries.text.data, s->entries.text.len);
+	pthread_mutex_unlock(&s->mutex);
+	*ret_signature = nowhere;
+	return r == 0 ? entries_parse(ret_entries, &text) : r;
+}
+
 int store_peek(struct store *s, const char *key, struct buffer *ret_text)
 {
 	const struct entry *entry;

@@ -133,6 +133,10 @@ void store_discard(struct store *s);
 int store_copy(struct store *s, struct entries *ret_entries,
 	       struct signature *ret_signature);
 
+/* The same as far as memory knows, without looking at the file. */
+int store_copy_known(struct store *s, struct entries *ret_entries,
+		     struct signature *ret_signature);
+
 /* The text of one entry, as it is now. Returns 1, 0 if there is none, -EAGAIN
  * if memory and file differ just now, or another -errno. */
 int store_peek(struct store *s, const char *key, struct buffer *ret_text);

@@ -19,6 +19,7 @@
  *	history.jsonl	the history
  *	control		what the command line asks for (fs/control.h)
  *	changes		for poll(2): the records, or the history, changed
+ *	share		"here", or "cut off" (registry_is_sure())
  *	recovered/	what was set aside (core/recovered.h)
  *	metrics		for Prometheus (fs/metrics.h)
  *	page.html	for a browser; also `.locks.html` in the mount's root

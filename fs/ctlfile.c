@@ -239,6 +239,10 @@ static int fill(fuse_req_t req, struct ctlfile *f, const char *path, int flags)
 		return metrics_read(fs->metrics, &f->text);
 	if (!strcmp(path, CTLVIEW_PAGE))
 		return page_read(fs->page, &f->text);
+	if (!strcmp(path, CTLVIEW_SHARE))
+		return buffer_append_string(
+			&f->text, registry_is_sure(fs->registry) ? "here\n"
+								 : "cut off\n");
 	if (strcmp(path, CTLVIEW_CHANGES) != 0)
 		return open_real(req, f, path);
 	f->kind = CTLFILE_CHANGES;

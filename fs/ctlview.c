@@ -18,6 +18,9 @@
 #include "fs/page.h"
 
 #define NOT_WRITTEN ",\n    \"state\": \"nothing written yet\"\n}\n"
+#define CUT_OFF                                                               \
+	",\n    \"state\": \"cut off from the share: this is what was known " \
+	"last\"\n}\n"
 
 /* The index of the record of exactly that path, or the count. */
 static size_t find_file(const struct snapshot *s, const char *path)
@@ -54,6 +57,7 @@ static char *prefix_of(const char *path)
 static int format_record(struct camfs *fs, const char *path, const char *text,
 			 size_t len, struct buffer *b)
 {
+	const char *state = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < len; i++) {
@@ -64,10 +68,13 @@ static int format_record(struct camfs *fs, const char *path, const char *text,
 	}
 	if (r < 0)
 		return r;
-	if (file_is_untouched(fs, path) && b->len > 2 &&
-	    !memcmp(b->data + b->len - 2, "\n}", 2)) {
+	if (!registry_is_sure(fs->registry))
+		state = CUT_OFF;
+	else if (file_is_untouched(fs, path))
+		state = NOT_WRITTEN;
+	if (state && b->len > 2 && !memcmp(b->data + b->len - 2, "\n}", 2)) {
 		b->len -= 2;
-		return buffer_append_string(b, NOT_WRITTEN);
+		return buffer_append_string(b, state);
 	}
 	return buffer_append(b, "\n", 1);
 }
@@ -207,6 +214,7 @@ static int stat_special(struct camfs *fs, const struct snapshot *s,
 	} else if (!strcmp(path, CTLVIEW_CONTROL)) {
 		st->st_mode = S_IFREG | 0666;
 	} else if (strcmp(path, CTLVIEW_CHANGES) != 0 &&
+		   strcmp(path, CTLVIEW_SHARE) != 0 &&
 		   strcmp(path, CTLVIEW_METRICS) != 0) {
 		return stat_real(fs, path, st);
 	}

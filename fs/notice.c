@@ -88,8 +88,7 @@ void notice_event(void *camfs, const struct registry_event *e)
 			  "hosts%s",
 			  e->path,
 			  e->error ? strerror(-e->error) : "it doesn't answer",
-			  registry_is_sure(fs->registry)
-				  ? ""
+			  registry_is_sure(fs->registry) ? ""
 			  : fs->passthrough ? "; what programs write to files "
 					      "they have open goes there all "
 					      "the same: the kernel writes it "

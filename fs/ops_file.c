@@ -92,10 +92,13 @@ static bool was_set_aside(fuse_req_t req, struct inode *inode, int fd)
 
 /* Another host may have written it, and a share whose times are in seconds does
  * not always notice: what this host remembers of it is forgotten. */
-static void read_anew(const struct camfs *fs, int fd)
+static void read_anew(const struct camfs *fs, const struct inode *inode, int fd)
 {
 	if (fs->share.is_fuse)
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	/* attributes only: that takes no lock a request could hold */
+	if (fs->share.is_network)
+		fuse_lowlevel_notify_inval_inode(fs->session, inode->id, -1, 0);
 }
 
 /* Opens the file below and makes the handle. Takes the grant on success. */
@@ -114,7 +117,7 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
 		return -ESTALE;
 	if (fd < 0)
 		return fd;
-	read_anew(camfs_of(req), fd);
+	read_anew(camfs_of(req), inode, fd);
 	r = file_open(req, inode, fd, grant, fi->flags & O_TRUNC, fi);
 	if (r < 0)
 		return r;
