@@ -79,6 +79,18 @@ static bool is_leaving(const struct checkout *co)
 	return co->uses > 0 && co->flushed == co->uses;
 }
 
+/* Whether there is no use in waiting for it any longer. Taking a path over may
+ * take as long as copying its file. */
+static bool is_to_stay(const struct checkout *co, const struct record *want,
+		       bool late)
+{
+	if (co->tree)
+		return false;
+	if (co->busy)
+		return late && co->brief && !checkout_is_owned_by(co, want);
+	return late || !is_leaving(co);
+}
+
 /* Under the mutex: waits until nothing is in the way of any claim, or surely
  * is. Returns 0, CHECKOUTS_REFUSED or -errno. */
 static int settle(struct checkouts *c, const struct checkout_claim *claims,
@@ -96,8 +108,7 @@ static int settle(struct checkouts *c, const struct checkout_claim *claims,
 			i++;
 			continue;
 		}
-		if (!co->busy && !co->tree &&
-		    (!is_leaving(co) || clock_now() >= until)) {
+		if (is_to_stay(co, want, clock_now() >= until)) {
 			r = refuse(co, ret_conflict);
 			if (r == CHECKOUTS_REFUSED)
 				name_kept(c, ret_conflict);

@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "core/ending.h"
+#include "core/timestamp.h"
 #include "core/wait.h"
 
 #define UNSEIZE_WAIT_MS 5000
@@ -127,15 +128,19 @@ int checkouts_seize(struct checkouts *c, struct seizure *s, size_t n,
 		    const char *only_lease, const struct wait *w,
 		    struct registry_conflict *ret_conflict)
 {
+	char now[TIMESTAMP_SIZE];
+	struct record from_now = *want;
 	int r;
 
+	timestamp_now(now);
+	from_now.timestamp = now;
 	LOCK_SCOPE(&c->mutex);
 	r = settle(c, s, n, w);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = supplant(c, &s[i], want);
+		r = supplant(c, &s[i], &from_now);
 	if (r == 0) {
 		pthread_mutex_unlock(&c->mutex);
-		r = ask_registry(c, s, n, want, only_user, only_lease, w,
+		r = ask_registry(c, s, n, &from_now, only_user, only_lease, w,
 				 ret_conflict);
 		pthread_mutex_lock(&c->mutex);
 	}
