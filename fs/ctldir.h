@@ -9,7 +9,9 @@
  *
  * It is also where a checkout is kept, with nothing but echo, touch and rm:
  * making or writing a file keeps the document of that path, with what is
- * written as the message; removing it is the checkin, or an admin's break.
+ * written as the message; removing it is the checkin, or an admin's break. An
+ * editor may save the record it was shown, with another message in it; and a
+ * folder in which nothing is checked out any more is removed by doing nothing.
  * For that every folder of the share can be entered here, though it is listed
  * only when something in it is checked out.
  *
