@@ -31,9 +31,14 @@ static uint64_t patience(const struct pulse *p)
 	return p->options.silence_ms * NSEC_PER_MSEC / 2;
 }
 
+static bool is_in_time(const struct pulse *p)
+{
+	return clock_awake() < p->last + patience(p);
+}
+
 bool pulse_is_sure(const struct pulse *p)
 {
-	return !p || clock_awake() < p->last + patience(p);
+	return !p || (is_in_time(p) && !p->options.witness->blind);
 }
 
 uint64_t pulse_sure_since(const struct pulse *p)
@@ -70,7 +75,7 @@ static int beat(struct pulse *p)
 			  .interrupted_arg = p };
 	int r = lease_beat(p->options.lease);
 
-	if (r == -ESTALE || (r == 0 && !pulse_is_sure(p)))
+	if (r == -ESTALE || (r == 0 && !is_in_time(p)))
 		r = p->options.revive(p->options.arg, &w);
 	return r;
 }
@@ -79,7 +84,7 @@ static void be_sure(struct pulse *p, uint64_t begun)
 {
 	bool was_unsure;
 
-	if (!pulse_is_sure(p))
+	if (!is_in_time(p))
 		p->since = clock_awake();
 	p->last = begun;
 	pthread_mutex_lock(&p->mutex);
@@ -92,6 +97,16 @@ static void be_sure(struct pulse *p, uint64_t begun)
 		p->options.on_sure(p->options.arg);
 }
 
+static void look(struct pulse *p)
+{
+	struct witness *w = p->options.witness;
+	bool was_blind = w->blind;
+
+	witness_look(w, p->options.lease->id);
+	if (w->blind && !was_blind)
+		p->options.on_unsure(p->options.arg, -ENOLCK);
+}
+
 static void beat_once(struct pulse *p, unsigned n)
 {
 	uint64_t begun = clock_awake();
@@ -100,7 +115,7 @@ static void beat_once(struct pulse *p, unsigned n)
 	if (r == 0) {
 		be_sure(p, begun);
 		if (n % LOOK_EVERY == 0)
-			witness_look(p->options.witness, p->options.lease->id);
+			look(p);
 		return;
 	}
 	LOCK_SCOPE(&p->mutex);

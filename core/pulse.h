@@ -32,7 +32,8 @@ struct pulse_options {
 	void *arg;
 	int (*revive)(void *arg, const struct wait *w); /* 0 or -errno */
 	/* It is not sure any more, `error` (0: the share doesn't answer) being
-	 * the reason; or is again. With no mutex held. */
+	 * the reason; or is again. -ENOLCK: locks are not seen by other hosts,
+	 * and it will not be sure again. With no mutex held. */
 	void (*on_unsure)(void *arg, int error);
 	void (*on_sure)(void *arg);
 };

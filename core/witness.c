@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "core/wait.h"
 
+#define UNLOCKED_MAX 3 /* a server may have forgotten it just now */
 #define FORGOTTEN_AFTER (24 * 3600 * NSEC_PER_SEC)
 
 /* What was last seen of a lease. */
@@ -18,6 +19,7 @@ struct testimony {
 	struct testimony *next;
 	uint64_t beat;
 	uint64_t since; /* when that number was first seen */
+	int unlocked;	/* how often it was another, and its lock to be had */
 	char id[LEASE_ID_SIZE];
 };
 
@@ -34,6 +36,7 @@ void witness_init(struct witness *w, int dirfd, unsigned silence_ms)
 	w->dirfd = dirfd;
 	w->silence_ms = silence_ms ? silence_ms : LEASE_SILENCE_MS;
 	w->list = NULL;
+	w->blind = false;
 	pthread_mutex_init(&w->mutex, NULL);
 }
 
@@ -105,6 +108,29 @@ int witness_judge(struct witness *w, const char *id, uint64_t sure_since)
 		       : LEASE_LIVE;
 }
 
+/* Whether it has beaten since we last looked. */
+static bool has_beaten(struct witness *w, const char *id)
+{
+	uint64_t beat, before = clock_awake();
+
+	return lease_read_beat(w->dirfd, id, &beat) == 0 &&
+	       testify(w, id, beat) >= before && beat > 0;
+}
+
+static void look_at_lock(struct witness *w, const char *id)
+{
+	bool unlocked = lease_probe(w->dirfd, id, NULL) == LEASE_SILENT;
+	struct testimony *t;
+
+	LOCK_SCOPE(&w->mutex);
+	t = find_or_add(w, id);
+	if (!t)
+		return;
+	t->unlocked = unlocked ? t->unlocked + 1 : 0;
+	if (t->unlocked >= UNLOCKED_MAX)
+		w->blind = true;
+}
+
 static void forget_old(struct witness *w)
 {
 	uint64_t now = clock_awake();
@@ -128,7 +154,6 @@ void witness_look(struct witness *w, const char *own)
 	int fd = openat(w->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	uint64_t beat;
 
 	if (!dir) {
 		if (fd >= 0)
@@ -137,8 +162,8 @@ void witness_look(struct witness *w, const char *own)
 	}
 	while ((d = readdir(dir)))
 		if (lease_id_is_valid(d->d_name) && strcmp(d->d_name, own) &&
-		    lease_read_beat(w->dirfd, d->d_name, &beat) == 0)
-			testify(w, d->d_name, beat);
+		    has_beaten(w, d->d_name))
+			look_at_lock(w, d->d_name);
 	closedir(dir);
 	forget_old(w);
 }

@@ -11,6 +11,10 @@
  *
  * Two looks suffice, so nobody needs to keep looking; but who looks now and
  * then has nobody wait for the second.
+ *
+ * A mount that beats on and on though its lock can be had tells something else:
+ * the share's locks are not seen by other hosts, and nothing may be decided by
+ * them.
  */
 #ifndef CORE_WITNESS_H
 #define CORE_WITNESS_H
@@ -27,6 +31,7 @@ struct witness {
 	unsigned silence_ms; /* for a lease that doesn't say */
 	pthread_mutex_t mutex;
 	struct testimony *list; /* under mutex */
+	_Atomic bool blind;	/* locks are not seen */
 };
 
 void witness_init(struct witness *w, int dirfd, unsigned silence_ms);
@@ -37,7 +42,7 @@ void witness_release(struct witness *w);
  * not to be given up yet), LEASE_GIVEN_UP, or -errno: there is no telling. */
 int witness_judge(struct witness *w, const char *id, uint64_t sure_since);
 
-/* Looks at the beats of all leases but `own`. */
+/* Looks at the beats of all leases but `own`, and whether they are locked. */
 void witness_look(struct witness *w, const char *own);
 
 /* The clock of all this, in ns: it goes on while the machine is suspended. */

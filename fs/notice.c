@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fs/notice.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/recovered.h"
@@ -70,6 +71,27 @@ static void on_record_event(struct camfs *fs, const struct registry_event *e)
 	}
 }
 
+static void tell_unsure(const struct camfs *fs, const struct registry_event *e)
+{
+	if (e->error == -ENOLCK) {
+		log_error("the locks of '%s' are not seen by other hosts: one "
+			  "of them lives, and has no lock here; nothing is "
+			  "checked out, for two could write one file; mount "
+			  "the share so that its locks reach the server, and "
+			  "this again",
+			  fs->options->share);
+		return;
+	}
+	log_error("cut off from %s (%s): nothing is checked out until it is "
+		  "back, and what is can be taken over by other hosts%s",
+		  e->path, e->error ? strerror(-e->error) : "it doesn't answer",
+		  registry_is_sure(fs->registry) ? ""
+		  : fs->passthrough ? "; what programs write to files they "
+				      "have open goes there all the same: the "
+				      "kernel writes it by itself"
+				    : "; nobody can write to what is open");
+}
+
 void notice_event(void *camfs, const struct registry_event *e)
 {
 	struct camfs *fs = camfs;
@@ -83,18 +105,7 @@ void notice_event(void *camfs, const struct registry_event *e)
 			       NULL);
 		break;
 	case REGISTRY_UNSURE:
-		log_error("cut off from %s (%s): nothing is checked out until "
-			  "it is back, and what is can be taken over by other "
-			  "hosts%s",
-			  e->path,
-			  e->error ? strerror(-e->error) : "it doesn't answer",
-			  registry_is_sure(fs->registry) ? ""
-			  : fs->passthrough ? "; what programs write to files "
-					      "they have open goes there all "
-					      "the same: the kernel writes it "
-					      "by itself"
-					    : "; nobody can write to what is "
-					      "open");
+		tell_unsure(fs, e);
 		break;
 	case REGISTRY_SURE:
 		log_warning("%s is back: what was not taken over meanwhile is "
