@@ -58,7 +58,7 @@ static void set_backing(struct fuse_file_info *fi, int32_t id)
 bool backing_is_needed(struct camfs *fs, const struct open_file *file)
 {
 	return fs->passthrough && !(file->flags & O_DIRECT) &&
-	       !file->inode->uses;
+	       !file->keeps_bits && !file->inode->uses;
 }
 
 void backing_choose(fuse_req_t req, struct open_file *file, int reader,

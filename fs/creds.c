@@ -146,6 +146,13 @@ void creds_enter_user(uid_t uid)
 	acting = true;
 }
 
+void creds_enter_writer(uid_t uid, bool as_root)
+{
+	creds_enter_user(uid);
+	if (is_root && uid == 0 && as_root)
+		set_caps(all_caps);
+}
+
 void creds_enter_groups(uid_t uid, gid_t gid, int n, const gid_t *groups)
 {
 	if (!is_root || uid == 0)

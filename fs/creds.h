@@ -26,6 +26,8 @@
 #ifndef FS_CREDS_H
 #define FS_CREDS_H
 
+#include <stdbool.h>
+
 #include "fs/fuse.h"
 
 /* Once per process, before any thread is made. */
@@ -41,6 +43,10 @@ void creds_leave(void);
 /* The same as who opened a handle, for what is written through it: only whose
  * blocks it takes is judged then, and his groups don't matter. */
 void creds_enter_user(uid_t uid);
+
+/* The same for a write by root itself, if `as_root`, which takes no
+ * set-user-ID bits away. */
+void creds_enter_writer(uid_t uid, bool as_root);
 
 /* As somebody who is not there, to find out what he may; or as the caller,
  * where he is the file's owner, so that his groups don't matter. */
@@ -59,6 +65,9 @@ static inline void cleanup_creds(int *unused)
 #define CREDS_USER_SCOPE(uid)                                              \
 	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
 		(creds_enter_user(uid), 0)
+#define CREDS_WRITER_SCOPE(uid, as_root)                                   \
+	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
+		(creds_enter_writer(uid, as_root), 0)
 #define CREDS_USER_GROUPS_SCOPE(uid, gid, n, groups)                       \
 	__attribute__((cleanup(cleanup_creds), unused)) int scope_creds_ = \
 		(creds_enter_groups(uid, gid, n, groups), 0)

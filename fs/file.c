@@ -35,6 +35,15 @@ static bool can_write(const struct open_file *f)
 
 /* ---- opening and releasing ---- */
 
+static bool keeps_bits(const struct open_file *file)
+{
+	struct stat st;
+
+	return file->uid == 0 && file_flags_write(file->flags) &&
+	       fstat(file->use.fd, &st) == 0 &&
+	       (st.st_mode & (S_ISUID | S_ISGID));
+}
+
 static void link_file(fuse_req_t req, struct open_file *file,
 		      struct fuse_file_info *fi)
 {
@@ -114,6 +123,7 @@ int file_open(fuse_req_t req, struct inode *inode, int fd, struct grant *grant,
 	file->use.fd = fd;
 	file->flags = fi->flags;
 	file->emptied = emptied;
+	file->keeps_bits = keeps_bits(file);
 	if (grant->checkout && !emptied && fstat(fd, &file->start) < 0) {
 		int r = -errno;
 

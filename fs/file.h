@@ -29,6 +29,9 @@ struct open_file {
 	uint64_t id; /* of the inode, which a mapping can outlive */
 	int flags;   /* as opened */
 	bool passthrough;
+	bool keeps_bits; /* root's, of a file with set-user-ID bits: the kernel
+			    by itself writes as nobody in particular, and they
+			    would go */
 	struct grant grant;  /* under the stripe; see file_retarget() */
 	bool flushed;	     /* under the stripe: counted as such */
 	bool emptied;	     /* made, or truncated, by opening it */

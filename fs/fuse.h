@@ -19,14 +19,17 @@
 #define HAVE_PASSTHROUGH 0
 #endif
 
-/* O_TMPFILE, if the kernel is 6.1 or newer, and when a file was made
+/* KILLS_PRIV(): whether a write takes set-user-ID bits away; any but root's.
+ * O_TMPFILE, if the kernel is 6.1 or newer, and when a file was made
  * (statx(2)), if it is 6.6 or newer. */
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
 #define HAVE_TMPFILE 1
 #define HAVE_STATX 1
+#define KILLS_PRIV(fi) ((fi)->kill_suidgid)
 #else
 #define HAVE_TMPFILE 0
 #define HAVE_STATX 0
+#define KILLS_PRIV(fi) true
 #endif
 
 /* That set-user-ID bits are cleared by us, not by the kernel asking us to. What

@@ -357,7 +357,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *data,
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 	out.buf[0].fd = file_of(fi)->use.fd;
 	out.buf[0].pos = offset;
-	CREDS_USER_SCOPE(file_of(fi)->uid);
+	CREDS_WRITER_SCOPE(file_of(fi)->uid, !KILLS_PRIV(fi));
 	n = fuse_buf_copy(&out, data, 0);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -436,7 +436,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		fuse_reply_err(req, EIO);
 		return;
 	}
-	CREDS_USER_SCOPE(file_of(fi)->uid);
+	CREDS_WRITER_SCOPE(file_of(fi)->uid, fuse_req_ctx(req)->uid == 0);
 	r = fallocate(file_of(fi)->use.fd, mode, offset, length);
 	fuse_reply_err(req, r < 0 ? errno : 0);
 }
@@ -473,7 +473,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 		return;
 	}
 	file_set_flushed(camfs_of(req), file_of(to_fi), false);
-	CREDS_USER_SCOPE(file_of(to_fi)->uid);
+	CREDS_WRITER_SCOPE(file_of(to_fi)->uid, fuse_req_ctx(req)->uid == 0);
 	n = copy_file_range(file_of(fi)->use.fd, &offset,
 			    file_of(to_fi)->use.fd, &to_offset, size,
 			    (unsigned)flags);
