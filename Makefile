@@ -115,11 +115,20 @@ check-shares: all
 	@scripts/install-packages test shares
 	@BUILD=$(B) tests/run shares/
 
+# A million opens of the holder beside others who look, with --read-only-hint.
+check-hint: tests
+	@BUILD=$(B) HINT_OPENS=1000000 TIMEOUT_SCALE=4 tests/run mount/hint
+
 bench: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/versions
 
 bench-quick: all $(B)/tests/bench/ops
 	@CAMLOCK=$(abspath $(B))/camlock tests/bench/bench --quick
+
+# What keeping versions costs; bench runs it, too.
+bench-versions: all
+	@CAMLOCK=$(abspath $(B))/camlock tests/bench/versions
 
 # Curves: what depends on how much there is.
 bench-growth: all $(B)/tests/bench/ops
@@ -180,7 +189,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|bench|bench-quick|bench-growth|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
+	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|check-hint|bench|bench-quick|bench-growth|bench-versions|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -188,6 +197,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares bench bench-quick bench-growth bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
+.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares check-hint bench bench-quick bench-growth bench-versions bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -54,6 +54,8 @@ static const char help[] =
 	"  --stale-save=WHAT       a program saves what another has changed "
 	"since it read\n"
 	"                          it: refuse (the default), warn, or allow\n"
+	"  --read-only-hint        what its owner has, others see without w "
+	"bits\n"
 	"  --owner-files           LibreOffice, Microsoft Office and AutoCAD "
 	"see in their\n"
 	"                          own ways who has a file\n"
@@ -104,6 +106,7 @@ static const struct option long_options[] = {
 	{ "on-event", required_argument, NULL, BY_NAME },
 	{ "metrics", required_argument, NULL, BY_NAME },
 	{ "stale-save", required_argument, NULL, BY_NAME },
+	{ "read-only-hint", no_argument, NULL, BY_NAME },
 	{ "owner-files", no_argument, NULL, BY_NAME },
 	{ "machine-reader", required_argument, NULL, BY_NAME },
 	{ "keep-versions", required_argument, NULL, BY_NAME },

@@ -233,6 +233,12 @@ static int set_stale_save(struct mount_args *a, const char *value)
 		    value);
 }
 
+static int set_read_only_hint(struct mount_args *a, const char *value)
+{
+	a->options.read_only_hint = true;
+	return DONE;
+}
+
 static int set_owner_files(struct mount_args *a, const char *value)
 {
 	a->options.owner_files = true;
@@ -326,6 +332,7 @@ static const struct mount_option {
 	{ "on-event", true, set_on_event },
 	{ "metrics", true, set_metrics },
 	{ "stale-save", true, set_stale_save },
+	{ "read-only-hint", false, set_read_only_hint },
 	{ "owner-files", false, set_owner_files },
 	{ "machine-reader", true, add_machine },
 	{ "keep-versions", true, set_keep_versions },

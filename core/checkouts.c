@@ -290,6 +290,18 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 	return r == REGISTRY_HELD ? CHECKOUTS_REFUSED : r;
 }
 
+int checkouts_holder(struct checkouts *c, const char *path,
+		     struct record *ret_holder)
+{
+	const struct checkout *co;
+
+	LOCK_SCOPE(&c->mutex);
+	co = taken_find(c, path);
+	if (!co || co->tree || co->busy || is_leaving(co))
+		return -ENOENT;
+	return record_copy(ret_holder, &co->record);
+}
+
 int checkouts_list_others(struct checkouts *c, const struct record *owner,
 			  struct buffer *ret_paths)
 {

@@ -71,6 +71,12 @@ int checkouts_check(struct checkouts *c, const char *path, bool tree,
 		    const struct wait *w,
 		    struct registry_conflict *ret_conflict);
 
+/* Who has a path through this mount just now, for the caller to release; one
+ * who has closed it has it no more. Returns 0, -ENOENT if nobody has, or
+ * -ENOMEM. */
+int checkouts_holder(struct checkouts *c, const char *path,
+		     struct record *ret_holder);
+
 /* Appends the paths, each with a NUL behind it, of the files that another owner
  * has through this mount, or is just taking. Names that only wait to exist
  * again are not among them. Returns 0 or -ENOMEM. */

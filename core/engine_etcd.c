@@ -375,8 +375,8 @@ static bool is_current(struct engine *e, const struct signature *state)
 static void sign(struct engine *e, struct signature *ret_state)
 {
 	LOCK_SCOPE(&of(e)->view.mutex);
-	*ret_state = (struct signature){ .ino = 1,
-					 .size = of(e)->view.version };
+	*ret_state =
+		(struct signature){ .ino = 1, .size = of(e)->view.version };
 }
 
 static void explain_delay(struct engine *e, struct buffer *b)
@@ -608,7 +608,7 @@ int engine_etcd_open(struct engine **ret_engine,
 	x->host = options->host;
 	x->observer = options->observer;
 	x->lease_seconds = options->lease_ms ? options->lease_ms / 1000
-					       : LEASE_SECONDS;
+					     : LEASE_SECONDS;
 	r = etcd_view_init(&x->view, x->engine.lease);
 	etcd_step_init(&x->step, &x->view);
 	etcd_step_init(&x->doubted, &x->view);

@@ -15,8 +15,8 @@ struct mount_options {
 	const char *share;	/* the shop's folder */
 	const char *mountpoint; /* an empty folder, or the share itself */
 	const char *locks;     /* locks.json; NULL: SHARE/.camlock/locks.json */
-	const char *registry; /* another place for the records
-				 (core/etcd_address.h); NULL: `locks` */
+	const char *registry;  /* another place for the records
+				  (core/etcd_address.h); NULL: `locks` */
 	unsigned lock_timeout; /* ms to wait for the file lock */
 	unsigned host_timeout; /* ms after which a silent host is given up */
 	bool single_host;      /* no other host mounts the share */
@@ -36,6 +36,7 @@ struct mount_options {
 	unsigned versions; /* how many are kept of each document; 0: none */
 	uint64_t versions_space;    /* bytes for all; 0: a tenth of the disk */
 	uint64_t versions_copy_max; /* bytes; see core/versions.h */
+	bool read_only_hint;	    /* fs/hint.h */
 	bool owner_files;	    /* fs/ownerfile.h */
 	char **machines; /* fs/machine.h; if there are none: LinuxCNC */
 	size_t n_machines;

@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
+#include "fs/hint.h"
 #include "fs/log.h"
 
 /* Requests nobody waits for, closes and reading ahead, that the kernel has
@@ -85,6 +86,8 @@ void ops_reply_entry(fuse_req_t req, struct inode *dir, int dirfd,
 
 	if (r == 0)
 		r = ops_fill_entry(fs, dir, name, &found, &entry);
+	if (r == 0)
+		hint_entry(req, &entry);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_entry(req, &entry) < 0)

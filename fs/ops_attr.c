@@ -16,6 +16,7 @@
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/gate.h"
+#include "fs/hint.h"
 #include "fs/ops.h"
 #include "fs/undo.h"
 
@@ -47,7 +48,9 @@ static void reply_attr(fuse_req_t req, struct inode *inode,
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, ops_cache_seconds(fs, &st));
+		fuse_reply_attr(req, &st,
+				hint_apply(req, inode, &st,
+					   ops_cache_seconds(fs, &st)));
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

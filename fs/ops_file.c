@@ -13,6 +13,7 @@
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/gate.h"
+#include "fs/hint.h"
 #include "fs/ops.h"
 #include "fs/undo.h"
 
@@ -251,6 +252,8 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	if (grant.checkout && r == 0)
 		grant.after = stale_save_version(fs, file_of(fi)->use.fd);
 	gate_close(fs, &grant, false, r == 0); /* if it is left */
+	if (r == 0)
+		hint_entry(req, &entry);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else if (fuse_reply_create(req, &entry, fi) < 0) {

@@ -18,6 +18,7 @@
 #include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
+#include "fs/hint.h"
 #include "fs/links.h"
 #include "fs/lost.h"
 #include "fs/ops.h"
@@ -103,6 +104,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 		r = inodes_look(&fs->inodes, dirfd, name, &found);
 	if (r == 0)
 		r = ops_fill_entry(fs, dir, name, &found, &entry);
+	if (r == 0)
+		hint_entry(req, &entry);
 	if (r == -ENOENT && ownerfile_is_name(fs, name))
 		reply_owner_file(req, dir, name);
 	else if (r == -ENOENT)
