@@ -59,6 +59,7 @@ bool kept_refuse(const struct caller *who, struct kept_answer *a,
 bool kept_trouble(const struct caller *who, struct kept_answer *a,
 		  const char *path, int error)
 {
+	registry_conflict_release(&a->conflict); /* of a path before it */
 	kept_refuse(who, a, path, KEPT_TROUBLE);
 	a->error = error;
 	return false;
@@ -379,13 +380,10 @@ static void give_back(const struct caller *who, const struct seizure *s,
 static void refuse_admins_work(const struct caller *who, const char *path,
 			       struct kept_answer *a)
 {
-	_cleanup_conflict_ struct registry_conflict conflict = {};
-	struct owner nobody = { .user = "" };
-	struct wait w = caller_wait(who);
-	int r = registry_check(who->fs->registry, path, false, &nobody, &w,
-			       &conflict);
+	_cleanup_record_ struct record holder = {};
+	bool is_held = registry_peek(who->fs->registry, path, &holder);
 
-	verdict_refuse(who, path, r == REGISTRY_HELD ? &conflict.holder : NULL,
+	verdict_refuse(who, path, is_held ? &holder : NULL,
 		       "only root and the mount's --admin-group take a "
 		       "checkout away");
 	kept_refuse(who, a, path, KEPT_NOT_ADMIN);
