@@ -24,7 +24,8 @@
 
 struct file_engine {
 	struct engine engine;
-	const char *host;
+	const char *host; /* both borrowed */
+	const char *locks_name;
 	unsigned silence_ms; /* 0: no pulse */
 	int leases_dir;	     /* -1: an observer finds none */
 	struct lease own;    /* the pulse's, but for what it asks us to renew;
@@ -186,17 +187,14 @@ static int join(struct engine *e)
 {
 	struct file_engine *f = of(e);
 	int dirfd = f->store.dirfd;
-	_cleanup_free_ char *name = strdup(f->store.name);
-	int err = name ? lease_open(&f->own, f->leases_dir, f->host,
-				    f->silence_ms)
-		       : -ENOMEM;
+	int err = lease_open(&f->own, f->leases_dir, f->host, f->silence_ms);
 
 	if (err < 0)
 		return err;
 	strcpy(e->lease, f->own.id);
 	/* the spare goes by the lease */
 	store_release(&f->store);
-	return store_init(&f->store, dirfd, name, e->lease);
+	return store_init(&f->store, dirfd, f->locks_name, e->lease);
 }
 
 static void tidy(struct engine *e)
@@ -358,6 +356,7 @@ int engine_file_open(struct engine **ret_engine,
 	f->engine.where = options->locks_name;
 	f->engine.keeper = "the share";
 	f->host = options->host;
+	f->locks_name = options->locks_name;
 	f->silence_ms = options->silence_ms;
 	witness_init(&f->witness, -1, f->silence_ms);
 	f->leases_dir = -1;

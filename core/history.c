@@ -15,7 +15,7 @@
 #include "core/wait.h"
 
 #define CHECK_EVERY 32 /* lines */
-#define LOCK_MS 1000   /* for other hosts */
+#define LOCK_MS 5000   /* for other hosts */
 #define LOCK_PAUSE (2 * NSEC_PER_MSEC)
 
 void history_init(struct history *h, int dirfd)

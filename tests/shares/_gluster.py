@@ -24,8 +24,11 @@ class Gluster:
         self._gluster("volume", "create", "cam", "replica", "3", *bricks, "force")
         for setting in (f"network.ping-timeout {timeout}", f"server.tcp-user-timeout {timeout}",
                         *(STRICT if strict else ())):
-            self._gluster("volume", "set", "cam", *setting.split())
+            self.set(*setting.split())
         self._gluster("volume", "start", "cam")
+
+    def set(self, name, value):
+        self._gluster("volume", "set", "cam", name, value)
 
     def _gluster(self, *command):
         return run("gluster", "--mode=script", *command)
