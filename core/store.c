@@ -89,17 +89,17 @@ static void note_edits(struct store *s, const struct edit *edits, int n)
 
 /* Whether there is no content, though there was when we last looked, or nobody
  * knows. */
-static bool is_void(const struct store *s, int r, const struct stat *st)
+static bool is_void(struct store *s, int r, const struct stat *st)
 {
-	bool is_new = !s->loaded || s->signature.size > 0;
-
-	return s->lags && is_new &&
-	       (r == -ENOENT || (r == 0 && st->st_size == 0));
+	if (!s->lags || !(r == -ENOENT || (r == 0 && st->st_size == 0)))
+		return false;
+	LOCK_SCOPE(&s->mutex);
+	return !s->loaded || s->signature.size > 0;
 }
 
 /* On a network share a file another host has just replaced can be stale, short,
  * empty or missing for a moment. */
-static int read_settled(const struct store *s, struct buffer *ret_text,
+static int read_settled(struct store *s, struct buffer *ret_text,
 			struct stat *ret_st)
 {
 	uint64_t until = clock_now() + READ_AGAIN_FOR;
@@ -131,7 +131,7 @@ static int check_void(struct store *s, const struct signature *now)
 }
 
 /* Reads and parses; a missing file has no entries. */
-static int read_entries(const struct store *s, struct entries *ret_entries,
+static int read_entries(struct store *s, struct entries *ret_entries,
 			struct signature *ret_signature)
 {
 	_cleanup_buffer_ struct buffer text = {};
