@@ -50,6 +50,14 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller)
 	users_name(fs->users, c->uid, c->user);
 }
 
+bool caller_is_smbd(fuse_req_t req)
+{
+	struct process process;
+
+	return process_of_thread(fuse_req_ctx(req)->pid, &process) == 0 &&
+	       samba_is_smbd(&process);
+}
+
 /* Samba has no word for EBUSY and says "access denied"; ETXTBSY it takes for a
  * sharing violation (source3/lib/errmap_unix.c). NFS-Ganesha has its clients
  * try again for ever after EBUSY; the kernel's nfsd makes an I/O error of it,

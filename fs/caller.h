@@ -25,6 +25,9 @@ struct caller {
 /* `verb`: what the record's message says he does, "opened for writing". */
 void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller);
 
+/* Whether it is an smbd's request, whoever is behind that. */
+bool caller_is_smbd(fuse_req_t req);
+
 /* The error that tells him a file is in use. */
 int caller_busy(const struct caller *who);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "fs/caller.h"
 
 /* It must be seen soon after a checkout. */
 #define LONGEST 1.0
@@ -52,7 +53,10 @@ double hint_apply(fuse_req_t req, struct inode *inode, struct stat *st,
 		return seconds;
 	if (!find_holder(fs, inode, &holder))
 		return seconds < LONGEST ? seconds : LONGEST;
-	if (holder == st->st_uid && uid != holder && uid != 0)
+	/* Samba would say "access denied"; "in use", when it opens it, is
+	 * better */
+	if (holder == st->st_uid && uid != holder && uid != 0 &&
+	    !caller_is_smbd(req))
 		st->st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
 	return 0;
 }

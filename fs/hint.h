@@ -8,7 +8,7 @@
  * one is shown, another may be judged by in the next moment. So nothing is ever
  * taken from the mode that the holder's own opens need: it is done only while
  * the holder is the file's owner, who is judged by the owner's bits, and these
- * stay. The holder, and root, are shown the mode as it is.
+ * stay. The holder, root, and Samba are shown the mode as it is.
  */
 #ifndef FS_HINT_H
 #define FS_HINT_H

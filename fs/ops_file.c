@@ -134,13 +134,7 @@ static int open_file(fuse_req_t req, struct inode *inode, struct grant *grant,
  * again itself when it is told -EAGAIN. */
 static int error_of_open(fuse_req_t req, int r)
 {
-	struct process process;
-
-	if (r == -ESTALE &&
-	    process_of_thread(fuse_req_ctx(req)->pid, &process) == 0 &&
-	    samba_is_smbd(&process))
-		return -EAGAIN;
-	return r;
+	return r == -ESTALE && caller_is_smbd(req) ? -EAGAIN : r;
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

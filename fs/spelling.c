@@ -102,14 +102,6 @@ static DIR *open_folder(const struct share *share, const char *path,
 	return dir;
 }
 
-static bool is_smbd(fuse_req_t req)
-{
-	struct process process;
-
-	return process_of_thread(fuse_req_ctx(req)->pid, &process) == 0 &&
-	       samba_is_smbd(&process);
-}
-
 /* What is in the folder is for the caller to see. */
 char *spelling_in_share(fuse_req_t req, const char *path)
 {
@@ -118,7 +110,7 @@ char *spelling_in_share(fuse_req_t req, const char *path)
 	struct dirent *e;
 	DIR *dir;
 
-	if (!*path || !is_smbd(req))
+	if (!*path || !caller_is_smbd(req))
 		return NULL;
 	CREDS_SCOPE(req);
 	dir = open_folder(&camfs_of(req)->share, path, &name);
