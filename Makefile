@@ -94,6 +94,16 @@ tests: all $(units) $(tools) $(B)/tests/bench/ops
 check: tests
 	@BUILD=$(B) TIMEOUT_SCALE=$(if $(SANITIZE),4,1) tests/run
 
+# The mount tests with their records on an etcd.
+check-etcd: tests
+	@scripts/install-packages test
+	@BUILD=$(B) TIMEOUT_SCALE=4 python3 tests/mount/_etcd.py tests/run mount/
+
+# Ten minutes of each: two owners at one moment?
+check-owners: tests
+	@scripts/install-packages test
+	@BUILD=$(B) OWNERS_SECONDS=600 TIMEOUT_SCALE=4 tests/run mount/owners mount/etcd_cluster
+
 # With programs of some hundred megabytes, which it installs.
 check-apps: all
 	@scripts/install-packages test apps
@@ -189,7 +199,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-apps|check-smbtorture|check-storm|check-shares|check-hint|bench|bench-quick|bench-growth|bench-versions|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
+	@echo 'make [all|check|check-etcd|check-owners|check-apps|check-smbtorture|check-storm|check-shares|check-hint|bench|bench-quick|bench-growth|bench-versions|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -197,6 +207,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-apps check-smbtorture check-storm check-shares check-hint bench bench-quick bench-growth bench-versions bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
+.PHONY: all always tests check check-etcd check-owners check-apps check-smbtorture check-storm check-shares check-hint bench bench-quick bench-growth bench-versions bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

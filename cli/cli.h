@@ -43,6 +43,7 @@ extern const struct command cmd_diff;
 extern const struct command cmd_revert;
 extern const struct command cmd_doctor;
 extern const struct command cmd_metrics;
+extern const struct command cmd_registry;
 
 /* A line on standard error, behind "camlock: ". Control characters in it are
  * escaped, so that a name in it can't forge another line. */

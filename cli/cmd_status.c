@@ -2,6 +2,7 @@
 /*
  * camlock status: who has what.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/bare.h"
 #include "cli/cli.h"
 #include "cli/place.h"
 #include "cli/records.h"
@@ -19,6 +21,7 @@
 
 static const char help[] =
 	"usage: camlock status [--json] [--locks FILE] [PATH...]\n"
+	"       camlock status --format locks.json [--locks FILE] [PATH]\n"
 	"\n"
 	"Who has what: all that is checked out at or below each PATH. A PATH "
 	"is a\n"
@@ -31,6 +34,10 @@ static const char help[] =
 	"       stale  was open, its mount is gone: it holds nothing\n"
 	"\n"
 	"  --json        an array of objects, for programs\n"
+	"  --format locks.json\n"
+	"                all records of one share as its locks.json has them,\n"
+	"                for programs "
+	"that read it; there is none if they are in an etcd\n"
 	"  --locks FILE  where a bare share's locks.json is, if the mount was "
 	"told so\n"
 	"\n"
@@ -50,6 +57,7 @@ static const char help[] =
 
 struct status_options {
 	bool json;
+	bool whole; /* --format locks.json */
 	const char *locks;
 };
 
@@ -200,6 +208,51 @@ static int show_objects(const struct places *places, const struct place *place,
 	return DONE;
 }
 
+/* ---- as locks.json ---- */
+
+static int print_mount(const struct place *place)
+{
+	_cleanup_close_ int fd = openat(place->files, LOCKS_NAME,
+					O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_buffer_ struct buffer text = {};
+	int r = fd < 0 ? -errno : buffer_read_file(&text, fd);
+
+	if (r < 0)
+		return fail(TROUBLE,
+			    "cannot read the records of the mount '%s': %s",
+			    place->root, reason(r));
+	fwrite(text.data, 1, text.len, stdout);
+	return DONE;
+}
+
+static int print_share(const struct place *place, const char *locks)
+{
+	_cleanup_snapshot_ struct snapshot *s = NULL;
+	_cleanup_bare_ struct bare bare = {};
+	int status = bare_open(&bare, place, locks);
+	const char *text;
+	size_t len;
+	int r = status == DONE ? registry_snapshot(bare.registry, &s) : 0;
+
+	if (status != DONE)
+		return status;
+	if (r < 0)
+		return fail(TROUBLE, "cannot read '%s': %s", bare.shown,
+			    reason(r));
+	text = snapshot_whole(s, &len);
+	fwrite(text, 1, len, stdout);
+	return DONE;
+}
+
+static int print_whole(const struct places *places, const char *locks)
+{
+	const struct place *place = places->list;
+
+	if (!places_are_one(places))
+		return fail(USAGE, "--format locks.json is for one share");
+	return place->is_mount ? print_mount(place) : print_share(place, locks);
+}
+
 /* ---- the command ---- */
 
 static bool is_first_of_root(const struct places *places, int i)
@@ -234,6 +287,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "format", required_argument, NULL, 'f' },
 		{ "locks", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
@@ -245,6 +299,13 @@ static int run(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c == 'j')
 			o.json = true;
+		else if (c == 'f' && !strcmp(optarg, "locks.json"))
+			o.whole = true;
+		else if (c == 'f')
+			return fail(USAGE,
+				    "there is no format '%s': only "
+				    "'locks.json'",
+				    optarg);
 		else if (c == 'l')
 			o.locks = optarg;
 		else if (c == 'h')
@@ -255,6 +316,8 @@ static int run(int argc, char **argv)
 	status = places_find(&places, argc - optind, argv + optind);
 	if (status != DONE)
 		return status;
+	if (o.whole)
+		return print_whole(&places, o.locks);
 	if (!o.json)
 		return show(&places, &o);
 	printf("[");

@@ -8,10 +8,10 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-	&cmd_mount, &cmd_umount, &cmd_status,	 &cmd_log,
-	&cmd_watch, &cmd_why,	 &cmd_checkout,	 &cmd_checkin,
-	&cmd_wait,  &cmd_break,	 &cmd_recovered, &cmd_versions,
-	&cmd_diff,  &cmd_revert, &cmd_doctor,	 &cmd_metrics,
+	&cmd_mount,	&cmd_umount,   &cmd_status,  &cmd_log,	  &cmd_watch,
+	&cmd_why,	&cmd_checkout, &cmd_checkin, &cmd_wait,	  &cmd_break,
+	&cmd_recovered, &cmd_versions, &cmd_diff,    &cmd_revert, &cmd_doctor,
+	&cmd_metrics,	&cmd_registry,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))

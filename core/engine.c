@@ -109,7 +109,8 @@ static int move_in(const struct registry_options *o)
 static int find_address(const struct registry_options *o,
 			struct buffer *ret_address)
 {
-	int r = engine_read_address(o->state_dir, ret_address);
+	int r = o->on_share ? 0
+			    : engine_read_address(o->state_dir, ret_address);
 
 	if (r < 0 || !o->address)
 		return r;
@@ -140,7 +141,8 @@ int engine_explain(const struct registry_options *o, int error,
 {
 	_cleanup_buffer_ struct buffer address = {};
 	const char *where = o->address ? o->address : o->locks_name;
-	bool elsewhere = engine_read_address(o->state_dir, &address) > 0;
+	bool elsewhere = !o->on_share &&
+			 engine_read_address(o->state_dir, &address) > 0;
 
 	switch (error) {
 	case -EXDEV:

@@ -82,6 +82,7 @@ struct engine_type {
 	bool (*is_current)(struct engine *e, const struct signature *state);
 	uint64_t (*others)(struct engine *e);
 	int (*probe)(struct engine *e, const char *lease);
+	int (*is_in_use)(struct engine *e);
 	void (*sign)(struct engine *e, struct signature *ret_state);
 	void (*explain_delay)(struct engine *e, struct buffer *b);
 };

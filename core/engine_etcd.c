@@ -379,6 +379,17 @@ static void sign(struct engine *e, struct signature *ret_state)
 		(struct signature){ .ino = 1, .size = of(e)->view.version };
 }
 
+/* Whether any instance lives, by what is known of this moment. */
+static int is_in_use(struct engine *e)
+{
+	_cleanup_buffer_ struct buffer keys = {};
+	int r;
+
+	LOCK_SCOPE(&of(e)->view.mutex);
+	r = etcd_view_list(&of(e)->view, VIEW_INSTANCES, &keys);
+	return r < 0 ? r : keys.len > 0;
+}
+
 static void explain_delay(struct engine *e, struct buffer *b)
 {
 	buffer_printf(b,
@@ -437,6 +448,17 @@ static bool is_named(struct etcd_engine *x, const char *lease)
 	return false;
 }
 
+/* Whoever was on this machine and is not there any more. */
+static void end_the_gone(struct etcd_engine *x)
+{
+	_cleanup_buffer_ struct buffer keys = {};
+
+	etcd_view_list(&x->view, VIEW_INSTANCES, &keys);
+	for (size_t at = 0; at < keys.len; at += strlen(keys.data + at) + 1)
+		if (is_gone_here(x, keys.data + at + strlen(VIEW_INSTANCES)))
+			etcd_step_write(&x->step, keys.data + at, NULL, 0);
+}
+
 static void tidy_below(struct etcd_engine *x, const char *prefix)
 {
 	_cleanup_buffer_ struct buffer keys = {};
@@ -457,6 +479,7 @@ static void tidy(struct engine *e)
 {
 	struct etcd_engine *x = of(e);
 
+	end_the_gone(x);
 	tidy_below(x, VIEW_STATIONS);
 	tidy_below(x, VIEW_STEPS);
 	commit(e, true, false); /* or whoever comes next does it */
@@ -558,6 +581,7 @@ static const struct engine_type etcd_engine_type = {
 	.others = others,
 	.probe = probe,
 	.sign = sign,
+	.is_in_use = is_in_use,
 	.explain_delay = explain_delay,
 };
 

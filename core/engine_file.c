@@ -27,6 +27,7 @@ struct file_engine {
 	const char *host; /* both borrowed */
 	const char *locks_name;
 	unsigned silence_ms; /* 0: no pulse */
+	int state_dir;	     /* borrowed */
 	int leases_dir;	     /* -1: an observer finds none */
 	struct lease own;    /* the pulse's, but for what it asks us to renew;
 				else of who decides */
@@ -161,6 +162,11 @@ static void sign(struct engine *e, struct signature *ret_state)
 	*ret_state = (struct signature){};
 	if (fstatat(s->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		*ret_state = signature_of(&st);
+}
+
+static int is_in_use(struct engine *e)
+{
+	return engine_is_in_use(of(e)->state_dir);
 }
 
 static void explain_delay(struct engine *e, struct buffer *b)
@@ -307,6 +313,7 @@ static const struct engine_type file_engine_type = {
 	.others = others,
 	.probe = judge,
 	.sign = sign,
+	.is_in_use = is_in_use,
 	.explain_delay = explain_delay,
 };
 
@@ -360,6 +367,7 @@ int engine_file_open(struct engine **ret_engine,
 	f->silence_ms = options->silence_ms;
 	witness_init(&f->witness, -1, f->silence_ms);
 	f->leases_dir = -1;
+	f->state_dir = options->state_dir;
 	f->own.fd = -1;
 	f->filelock.fd = -1;
 	err = open_files(f, options);

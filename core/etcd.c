@@ -237,15 +237,14 @@ static int judge(struct etcd *c, CURLcode code, long status,
 static int log_in(struct etcd *c, const struct wait *w);
 
 static int try_once(struct etcd *c, const char *what, const struct buffer *body,
-		    const struct wait *w, cJSON **ret_reply)
+		    const struct wait *w, long patience, cJSON **ret_reply)
 {
 	struct answer a = {};
 	long left = time_left_ms(w), status;
 	CURLcode code;
 	int r;
 
-	code = perform(c, what, body, w,
-		       left < ETCD_ANSWER_MS ? left : ETCD_ANSWER_MS, &a,
+	code = perform(c, what, body, w, left < patience ? left : patience, &a,
 		       &status);
 	r = judge(c, code, status, &a.text, ret_reply);
 	buffer_release(&a.text);
@@ -255,12 +254,16 @@ static int try_once(struct etcd *c, const char *what, const struct buffer *body,
 static int try_all(struct etcd *c, const char *what, const struct buffer *body,
 		   const struct wait *w, cJSON **ret_reply)
 {
+	long patience = ETCD_ANSWER_MS;
+
 	for (size_t tries = 1;; tries++) {
-		int r = try_once(c, what, body, w, ret_reply);
+		int r = try_once(c, what, body, w, patience, ret_reply);
 
 		if (r != 0)
 			return r < 0 ? r : 0;
 		etcd_turn_away(c);
+		if (tries % c->address->n == 0)
+			patience *= 2; /* they may all be slow */
 		r = tries % c->address->n ? wait_check(w)
 					  : wait_sleep(w, PAUSE);
 		if (r < 0)

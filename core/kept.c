@@ -192,3 +192,43 @@ int request_unseize(struct registry *r, struct request *q)
 	q->edited = err == 0;
 	return err;
 }
+
+/* Whether the record is to be copied: not if it stands there already. As
+ * requests_judge(). */
+static int judge_copy(struct registry *r, struct request *q, const char *path,
+		      const char *text, size_t len, bool *ret_wanted)
+{
+	_cleanup_record_ struct record rec = {}, now = {};
+	size_t old_len;
+	const char *old = engine_find(r->engine, path, &old_len);
+	int err = record_parse(&rec, text, len);
+
+	*ret_wanted = err == 0 && !record_is_open(&rec) &&
+		      !(old && old_len == len && !memcmp(old, text, len));
+	if (err == -ENOMEM)
+		return err;
+	err = *ret_wanted ? requests_find(r, path, &now) : 0;
+	return err > 0 ? requests_conflict(q, path, &now) : err;
+}
+
+/* All are judged before the first is copied. */
+int request_copy(struct registry *r, struct request *q)
+{
+	int err = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = q->from; err == 0 && i < q->until; i++) {
+			const char *path = snapshot_path(q->snapshot, i);
+			bool wanted;
+			size_t len;
+			const char *text = snapshot_text(q->snapshot, i, &len);
+
+			err = judge_copy(r, q, path, text, len, &wanted);
+			if (err == 0 && wanted && pass == 1) {
+				err = engine_put(r->engine, path, text, len);
+				q->edited |= err == 0;
+			}
+		}
+	}
+	return err;
+}

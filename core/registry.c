@@ -157,6 +157,25 @@ int registry_seize(struct registry *r, const char *const *paths, size_t n,
 	return submit_paths(r, &q, paths, n, w);
 }
 
+int registry_copy(struct registry *r, const struct snapshot *s, size_t from,
+		  size_t to, const struct wait *w,
+		  struct registry_conflict *ret_conflict)
+{
+	struct request q = { .apply = request_copy,
+			     .snapshot = s,
+			     .from = from,
+			     .until = to,
+			     .conflict = ret_conflict,
+			     .durable = true };
+
+	return leader_submit(r, &q, w);
+}
+
+int registry_is_in_use(struct registry *r)
+{
+	return r->engine->type->is_in_use(r->engine);
+}
+
 int registry_unseize(struct registry *r, const char *path,
 		     const struct record *was, const struct wait *w)
 {

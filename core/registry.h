@@ -76,6 +76,7 @@ struct registry_options {
 	const char *locks_name; /* usually "locks.json" */
 	const char *address;	/* of another engine than locks.json
 				   (core/etcd_address.h); or NULL */
+	bool on_share;		/* in locks.json, whatever the share says */
 	const char *host;	/* ours */
 	bool observer; /* takes no lease and no open checkouts; for tools */
 	/* Other hosts may write to the share: the mount beats, and is given up
@@ -214,6 +215,16 @@ int registry_unseize(struct registry *r, const char *path,
 int registry_move(struct registry *r, const char *from, const char *to,
 		  bool exchange, const struct owner *owner,
 		  const struct wait *w);
+
+/* Copies the records from..to of another registry, or none of them: not if one
+ * of another content is at its path, which is REGISTRY_HELD. Open ones, which
+ * are a mount's, are left out. They are on the disk when this returns. */
+int registry_copy(struct registry *r, const struct snapshot *s, size_t from,
+		  size_t to, const struct wait *w,
+		  struct registry_conflict *ret_conflict);
+
+/* Whether a mount lives that has its records there. Returns 1, 0 or -errno. */
+int registry_is_in_use(struct registry *r);
 
 /* Removes whatever records are at the paths, for an admin. ret_broken[i],
  * zeroed by the caller, who releases it, is what it was (no user: there was

@@ -34,6 +34,8 @@ struct request {
 	struct record *ret_record; /* request_break(); request_seize(): n */
 	const char *only_user;	   /* request_seize() */
 	const char *only_lease;	   /* the same */
+	const struct snapshot *snapshot; /* request_copy(): of it these */
+	size_t from, until;
 	const char *over; /* whose kept records give way; NULL: nobody's */
 	size_t n_new;	  /* request_keep(): set by it */
 	bool durable;	  /* what it changes is on the disk when it is done */
@@ -104,6 +106,7 @@ int request_keep(struct registry *r, struct request *q);
 int request_unkeep(struct registry *r, struct request *q);
 int request_seize(struct registry *r, struct request *q);
 int request_unseize(struct registry *r, struct request *q);
+int request_copy(struct registry *r, struct request *q);
 
 /* Sets the claim's outcome. Returns 0, REGISTRY_HELD with the conflict, or
  * -errno. */

@@ -7,6 +7,10 @@
     etcd.members[1].freeze()    it answers nobody, and nobody notices; .thaw()
 
 Keys is what is in one of them, below a prefix, read and written by HTTP.
+
+As a program it runs a command with one, for tests/mount/camtest.py:
+
+    python3 tests/mount/_etcd.py tests/run mount/checkout
 """
 
 import base64
@@ -16,6 +20,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -102,7 +108,7 @@ class Member:
                  "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
                  "--listen-peer-urls", self.peer_url(),
                  "--initial-advertise-peer-urls", self.peer_url(),
-                 "--initial-cluster", cluster, "--initial-cluster-token", self.folder,
+                 "--initial-cluster", cluster, "--initial-cluster-token", os.path.dirname(self.folder),
                  *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={k: v for k, v in os.environ.items() if not k.startswith("ETCD")})
@@ -175,3 +181,18 @@ def keys_of(address):
     """Those of an address as a mount is told it."""
     hosts, prefix = address.removeprefix("etcd://").split("/", 1)
     return Keys(["http://" + host for host in hosts.split(",")], prefix)
+
+
+def run_with_one(command):
+    with tempfile.TemporaryDirectory(prefix="camlock-etcd.", dir="/var/tmp") as folder:
+        etcd = Etcd(folder)
+        try:
+            address = etcd.address("test").rsplit("/", 1)[0]
+            return subprocess.run(command, check=False,
+                                  env=dict(os.environ, CAMTEST_REGISTRY=address)).returncode
+        finally:
+            etcd.end()
+
+
+if __name__ == "__main__":
+    sys.exit(run_with_one(sys.argv[1:]))

@@ -144,6 +144,20 @@ class Share(type(Path())):
             return {}
         return json.loads(text) if text else {}
 
+    def whole(self):
+        """The text of locks.json, or what it would be."""
+        if self.registry:
+            return subprocess.run([CAMLOCK, "status", "--format", "locks.json", str(self)],
+                                  check=True, stdout=subprocess.PIPE).stdout
+        return self.locks_json.read_bytes()
+
+    def leases(self):
+        """The ids of all mounts that were not seen to end."""
+        if self.registry:
+            return list(self.keys.read("instances/"))
+        folder = self.state / "leases"
+        return [name for name in os.listdir(folder) if name[0] != "."] if folder.is_dir() else []
+
     def record(self, name):
         return self.records().get(name)
 
@@ -200,6 +214,7 @@ class Mount(type(Path())):
     """A mount by `camlock mount -f`; also the path of its mount point."""
 
     def start(self, share, options=(), user=None, descriptors=None, host=None):
+        self.started_with = share, options, user, descriptors, host
         self.log_path = str(self) + ".log"
         self.user = user
         self.killed = False
@@ -679,6 +694,10 @@ class Place:
         equal(left, [], "SIGTERM, unmount: no record is left")
         if any(mount.killed for mount in self.mounts):
             return  # what a dead one leaves behind waits for the next mount
+        if self.share.registry:
+            wait_for(lambda: not self.share.keys.read("").keys() - {
+                "locks/" + name for name in self.share.records()},
+                     "after a clean end nothing of the mounts is left")
         leases = self.share.state / "leases"
         # a share that is FUSE itself hides what is deleted until it is closed
         wait_for(lambda: not leases.is_dir() or not os.listdir(leases),
