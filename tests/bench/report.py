@@ -178,7 +178,9 @@ def describe(machine, bench):
     return [f"{machine['date']}, {machine['processor']}, load {machine['load_at_start']:.1f}, "
             f"Linux {machine['kernel']}, {machine['file_system']}", versions,
             f"{bench.arguments.rounds} rounds, samples of {bench.arguments.seconds} s; median "
-            "(smallest–largest)"]
+            "(smallest–largest)"] + (
+                ["the machine was busy with other things: the spread says what a number is worth"]
+                if machine["load_at_start"] > os.cpu_count() else [])
 
 
 def notes(bench):
