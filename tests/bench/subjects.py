@@ -138,14 +138,14 @@ class Fuse(Native):
 
 class Camlock(Fuse):
     name = "camlock"
-    note = f"--cache-seconds {LONG}, as passthrough_hp has it"
+    note = f"--cache-seconds {LONG}, as passthrough_hp has it; --keep-versions 0, as nobody else has any"
     needed = CAMLOCK
-    arguments = ("mount", "-f", "--cache-seconds", LONG)
+    arguments = ("mount", "-f", "--cache-seconds", LONG, "--keep-versions", "0")
 
 
 class CamlockPlain(Camlock):
     name = "camlock-plain"
-    note = f"--no-passthrough --cache-seconds {LONG}"
+    note = "the same with --no-passthrough"
     arguments = (*Camlock.arguments, "--no-passthrough")
 
 

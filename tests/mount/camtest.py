@@ -762,9 +762,11 @@ def check_machine():
 
 def own_namespace(*kinds):
     """The test starts again, with these namespaces ("--mount") of its own."""
+    here = os.readlink("/proc/self/ns/mnt")
     if "CAMTEST_NAMESPACE" not in os.environ:
-        os.environ["CAMTEST_NAMESPACE"] = "1"
+        os.environ["CAMTEST_NAMESPACE"] = here
         os.execvp("unshare", ["unshare", *kinds, sys.executable, *sys.argv])
+    check(here != os.environ["CAMTEST_NAMESPACE"], "this is not the machine's own namespace")
     # the mounts of tests beside us came along, and would never end for us
     for point in reversed(mount_points()):
         if "/camlock-test." in point:
