@@ -57,6 +57,10 @@ struct etcd_engine {
 	bool in_doubt;
 	struct etcd_step doubted;
 	char doubted_number[STEP_NUMBER_SIZE];
+	/* One that was made, though those it was for were told that it was
+	 * not: every step from then on undoes it, until one is made. */
+	struct etcd_step wrong;
+	int64_t wrong_at; /* the revision; 0: there is none */
 };
 
 static struct etcd_engine *of(struct engine *e)
@@ -176,9 +180,11 @@ static int overtake(struct etcd_engine *x)
 	if (strcmp(bond.found, x->doubted_number) != 0)
 		return r == ETCD_STEP_MADE;
 	r = etcd_step_made(&x->doubted, bond.step_mod);
-	if (r == 0) /* those it was for were told that it was not */
-		r = etcd_step_undo(&x->step, &x->doubted, bond.step_mod);
-	return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
+	etcd_step_move(&x->wrong, &x->doubted);
+	x->wrong_at = bond.step_mod;
+	return 1;
 }
 
 static int settle_doubt(struct etcd_engine *x)
@@ -219,6 +225,8 @@ static int load(struct engine *e)
 
 	if (r == 0 && lost)
 		r = take_instance(x);
+	if (r == 0 && x->wrong_at)
+		r = etcd_step_undo(&x->step, &x->wrong, x->wrong_at);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&x->view.mutex);
@@ -293,6 +301,13 @@ static void remove_key(struct engine *e, const char *key)
 		of(e)->step.broken = true;
 }
 
+/* What was wrong is right again. */
+static void forget_wrong(struct etcd_engine *x)
+{
+	etcd_step_clear(&x->wrong, true);
+	x->wrong_at = 0;
+}
+
 /* Its answer is lost. */
 static void doubt(struct etcd_engine *x)
 {
@@ -306,19 +321,28 @@ static int commit(struct engine *e, bool edited, bool durable)
 	struct etcd_engine *x = of(e);
 	_cleanup_buffer_ struct buffer body = {};
 	_cleanup_reply_ cJSON *reply = NULL;
+	int64_t before = x->bond.step_mod;
+	bool maybe = false;
 	int r;
 
-	if (!x->step.first && !x->step.listed && !x->step.broken)
+	if (!x->step.first && !x->step.listed && !x->step.broken) {
+		forget_wrong(x); /* others have changed all of it since */
 		return 0;
+	}
 	new_number(&x->bond);
 	r = etcd_step_format(&x->step, &x->bond, &body);
 	if (r == 0) {
 		r = etcd_call(&x->talk, "kv/txn", &body, x->wait, &reply);
-		if (r < 0 && x->talk.maybe && x->step.writes)
-			doubt(x);
+		maybe = r == 0 || x->talk.maybe;
 	}
 	if (r == 0)
 		r = etcd_step_take(&x->step, &x->bond, reply);
+	if (r < 0 && maybe && x->step.writes) {
+		x->bond.step_mod = before;
+		doubt(x);
+	}
+	if (r == ETCD_STEP_MADE)
+		forget_wrong(x);
 	etcd_step_clear(&x->step, false);
 	if (r == ETCD_STEP_NO_INSTANCE)
 		etcd_follow_lose(&x->follow);
@@ -338,7 +362,7 @@ static bool is_untouched(struct engine *e)
 {
 	struct etcd_engine *x = of(e);
 
-	if (x->in_doubt || etcd_follow_is_lost(&x->follow))
+	if (x->in_doubt || x->wrong_at || etcd_follow_is_lost(&x->follow))
 		return false;
 	LOCK_SCOPE(&x->view.mutex);
 	return !x->view.robbed;
@@ -552,6 +576,7 @@ static void free_engine(struct engine *e)
 	etcd_release(&x->talk);
 	etcd_step_release(&x->step);
 	etcd_step_release(&x->doubted);
+	etcd_step_release(&x->wrong);
 	etcd_view_release(&x->view);
 	etcd_address_release(&x->address);
 	free(x->where);
@@ -636,6 +661,7 @@ int engine_etcd_open(struct engine **ret_engine,
 	r = etcd_view_init(&x->view, x->engine.lease);
 	etcd_step_init(&x->step, &x->view);
 	etcd_step_init(&x->doubted, &x->view);
+	etcd_step_init(&x->wrong, &x->view);
 	if (x->observer)
 		name_observer(x);
 	if (r == 0)

@@ -213,6 +213,7 @@ static int judge(struct etcd *c, CURLcode code, long status,
 		 const struct buffer *text, cJSON **ret_reply)
 {
 	_cleanup_reply_ cJSON *reply = NULL;
+	int r;
 
 	if (code == CURLE_OUT_OF_MEMORY)
 		return -ENOMEM;
@@ -228,8 +229,9 @@ static int judge(struct etcd *c, CURLcode code, long status,
 	}
 	if (!reply && status == 404)
 		return -EBADMSG;
-	c->maybe |= status >= 500;
-	return judge_refusal(c, reply);
+	r = judge_refusal(c, reply);
+	c->maybe |= r == 0 && status != 401;
+	return r;
 }
 
 /* ---- who we are ---- */

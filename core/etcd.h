@@ -6,8 +6,8 @@
  * values are base64.
  *
  * A member that does not answer within ETCD_ANSWER_MS is left for the next one,
- * and the same request is made again: it must be one that may be made twice. When
- * all have been asked, they are given twice as long.
+ * and the same request is made again: it must be one that may be made twice.
+ * When all have been asked, they are given twice as long.
  *
  * One conversation serves one thread at a time.
  */

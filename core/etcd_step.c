@@ -68,21 +68,6 @@ void etcd_step_move(struct etcd_step *to, struct etcd_step *from)
 	etcd_step_init(from, to->view);
 }
 
-int etcd_step_undo(struct etcd_step *s, const struct etcd_step *made,
-		   int64_t revision)
-{
-	int r = 0;
-
-	for (const struct etcd_touched *t = made->first; r == 0 && t;
-	     t = t->next)
-		if (t->written && is_lock(t->key) &&
-		    etcd_view_revision(s->view, t->key) ==
-			    (t->text ? revision : 0))
-			r = etcd_step_write(s, t->key, t->was,
-					    t->was ? strlen(t->was) : 0);
-	return r;
-}
-
 /* ---- looking and editing ---- */
 
 static struct etcd_touched *find_touched(const struct etcd_step *s,
@@ -233,6 +218,38 @@ int etcd_step_write(struct etcd_step *s, const char *key, const char *text,
 	t->written = true;
 	s->writes = true;
 	return 0;
+}
+
+/* Should this step be undone, too, the key is to be what it was before both. */
+static int undo_key(struct etcd_step *s, const struct etcd_touched *made)
+{
+	char *was = made->was ? strdup(made->was) : NULL;
+	struct etcd_touched *t;
+	int r = made->was && !was ? -ENOMEM : 0;
+
+	if (r == 0)
+		r = etcd_step_write(s, made->key, was, was ? strlen(was) : 0);
+	t = r == 0 ? find_touched(s, made->key) : NULL;
+	if (t) {
+		free(t->was);
+		t->was = take_ptr(was);
+	}
+	free(was);
+	return r;
+}
+
+int etcd_step_undo(struct etcd_step *s, const struct etcd_step *made,
+		   int64_t revision)
+{
+	int r = 0;
+
+	for (const struct etcd_touched *t = made->first; r == 0 && t;
+	     t = t->next)
+		if (t->written && is_lock(t->key) &&
+		    etcd_view_revision(s->view, t->key) ==
+			    (t->text ? revision : 0))
+			r = undo_key(s, t);
+	return r;
 }
 
 /* ---- the transaction ---- */

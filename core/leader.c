@@ -103,7 +103,7 @@ static int lead(struct registry *r, const struct wait *w)
 	events = take_ptr(r->events);
 
 	pthread_mutex_lock(&r->mutex);
-	r->n_held = r->held.count;
+	r->to_watch = r->held.count > 0 || r->owes;
 	if (r->changed_by_others)
 		r->company_until = clock_now() + COMPANY_FOR;
 	r->changed_by_others = false;
@@ -122,7 +122,7 @@ static int lead(struct registry *r, const struct wait *w)
 static void wake_keeper(struct registry *r)
 {
 	if ((r->keeper != KEEPER_AWAKE && r->queue) ||
-	    (r->keeper == KEEPER_SLEEPS && r->n_held))
+	    (r->keeper == KEEPER_SLEEPS && r->to_watch))
 		pthread_cond_signal(&r->wanted);
 }
 
@@ -135,8 +135,8 @@ static bool somebody_waits(const struct registry *r)
 	return q;
 }
 
-/* Leads until nobody waits, or for some rounds. Whatever is left after that is
- * for those who wait, or else for the keeper. */
+/* Leads until nobody waits, or for some rounds, or in vain. Whatever is left
+ * after that is for those who wait, or else for the keeper. */
 static int lead_all(struct registry *r, const struct wait *w)
 {
 	int err, rounds = 0;
@@ -144,7 +144,8 @@ static int lead_all(struct registry *r, const struct wait *w)
 	r->busy = true;
 	do
 		err = lead(r, w);
-	while (err == 0 && somebody_waits(r) && ++rounds < LEADER_ROUNDS);
+	while (err == 0 && !r->owes && somebody_waits(r) &&
+	       ++rounds < LEADER_ROUNDS);
 	r->busy = false;
 	pthread_cond_broadcast(&r->changed);
 	wake_keeper(r);
@@ -158,9 +159,10 @@ static void wait_a_moment(struct registry *r, pthread_cond_t *cond, unsigned ms)
 }
 
 /* Has the request done, by ourselves or by whoever leads just now. */
-int leader_submit(struct registry *r, struct request *q, const struct wait *w)
+static void submit_once(struct registry *r, struct request *q,
+			const struct wait *w)
 {
-	LOCK_SCOPE(&r->mutex);
+	q->done = q->taken = false;
 	enqueue(r, q);
 	while (!q->done) {
 		int err = 0;
@@ -175,6 +177,16 @@ int leader_submit(struct registry *r, struct request *q, const struct wait *w)
 		if (err < 0 && !q->done && !q->taken)
 			withdraw(r, q, err);
 	}
+}
+
+/* Whoever led may have waited for less time than we do. */
+int leader_submit(struct registry *r, struct request *q, const struct wait *w)
+{
+	LOCK_SCOPE(&r->mutex);
+	do
+		submit_once(r, q, w);
+	while ((q->result == -ETIMEDOUT || q->result == -EINTR) &&
+	       wait_check(w) == 0);
 	return q->result;
 }
 
@@ -205,15 +217,15 @@ static bool keeper_sleep(struct registry *r)
 		wait_a_moment(r, &r->wanted, PUT_OFF_MS);
 		return r->queue && !r->busy && !r->closing;
 	}
-	r->keeper = r->n_held ? KEEPER_WATCHES : KEEPER_SLEEPS;
-	if (r->n_held)
+	r->keeper = r->to_watch ? KEEPER_WATCHES : KEEPER_SLEEPS;
+	if (r->to_watch)
 		wait_a_moment(r, &r->wanted, WATCH_EVERY_MS);
 	else
 		pthread_cond_wait(&r->wanted, &r->mutex);
 	r->keeper = KEEPER_AWAKE;
 	if (r->busy || r->closing || r->queue)
 		return false;
-	return r->n_held && !is_untouched(r);
+	return r->to_watch && !is_untouched(r);
 }
 
 static void *keep(void *arg)
@@ -350,7 +362,7 @@ void leader_stop(struct registry *r)
 	pthread_join(r->keeper_thread, NULL);
 	LOCK_SCOPE(&r->mutex);
 	check_all_in(r);
-	if (r->queue)
+	if (r->queue || r->owes)
 		lead_all(r, &w);
 	free_queue(r); /* else: the next mount reaps them */
 }

@@ -67,19 +67,20 @@ struct registry {
 	struct request *queue;	/* under mutex, oldest first */
 	bool busy;		/* under mutex */
 	bool closing;		/* under mutex */
-	size_t n_held;		/* under mutex: a copy of held.count */
+	bool to_watch;		/* under mutex: something is held, or owed */
 	enum {
 		KEEPER_AWAKE,	/* it looks for itself, every moment */
 		KEEPER_WATCHES, /* wants to be told of checkins */
-		KEEPER_SLEEPS,	/* and of anything that is held */
+		KEEPER_SLEEPS,	/* and of anything to watch */
 	} keeper;		/* under mutex */
 	unsigned quiet;		/* under mutex: looks without a checkin */
 	uint64_t company_until; /* under mutex: see leader_checkin() */
 	pthread_t keeper_thread;
 
 	struct hash held; /* of the baton's holder */
-	bool owes;	  /* of the baton's holder: held may be more than what
-			     the records say */
+	bool owes;	  /* of the baton's holder: the last decision failed;
+			     held may be more than what the records say, or
+			     less */
 	bool changed_by_others; /* of the baton's holder: since it was unset */
 	struct event_note *events; /* of the baton's holder */
 };

@@ -6,6 +6,8 @@
     etcd.members[0].kill()      SIGKILL; .start() again with what it had
     etcd.members[1].freeze()    it answers nobody, and nobody notices; .thaw()
 
+Deaf stands before a member, whose answers can be lost on their way.
+
 Keys is what is in one of them, below a prefix, read and written by HTTP.
 
 As a program it runs a command with one, for tests/mount/camtest.py:
@@ -22,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -175,6 +178,43 @@ class Etcd:
         for member in self.members:
             member.thaw()
             member.kill()
+
+
+class Deaf:
+    """Hands everything on to a member; while `deaf`, its answers end the connection."""
+
+    def __init__(self, port):
+        self.to, self.deaf = port, False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            for pair in (near, far, False), (far, near, True):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    def pump(self, source, target, answers):
+        try:
+            while data := source.recv(65536):
+                if answers and self.deaf:
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for one in source, target:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
 
 
 def keys_of(address):
