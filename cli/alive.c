@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/alive.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stddef.h>
 
-#include "core/cleanup.h"
-#include "core/lease.h"
-
-enum alive_mount alive_mount(const struct place *place, const struct record *r)
+enum alive_mount alive_mount(const struct record_at *at)
 {
-	_cleanup_close_ int leases = -1;
-
-	if (!record_is_open(r))
+	if (!record_is_open(&at->record))
 		return MOUNT_NONE;
-	if (place->state >= 0)
-		leases = openat(place->state, "leases",
-				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (leases < 0)
-		return errno == ENOENT && place->state >= 0 ? MOUNT_GONE
-							    : MOUNT_UNKNOWN;
-	switch (lease_probe(leases, r->lease, NULL)) {
-	case LEASE_LIVE:
-		return MOUNT_LIVES;
-	case LEASE_STALE:
+	if (at->is_stale)
 		return MOUNT_GONE;
-	default:
-		return MOUNT_UNKNOWN;
-	}
+	return at->is_live ? MOUNT_LIVES : MOUNT_UNKNOWN;
 }
 
 const char *alive_mount_name(enum alive_mount m)

@@ -350,8 +350,7 @@ static int show(const struct targets *t, const struct records *records,
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
 		const char *path = t->list[i].path;
 		const struct record_at *at = records_find(records, path);
-		enum alive_mount mount =
-			at ? alive_mount(&t->place, &at->record) : MOUNT_NONE;
+		enum alive_mount mount = at ? alive_mount(at) : MOUNT_NONE;
 
 		if (!json) {
 			print_story(path, at, mount, &stories->list[i]);

@@ -54,6 +54,7 @@ static int add(struct records *r, struct registry *registry, const char *path,
 		return -ENOMEM;
 	}
 	at.is_stale = registry && registry_is_stale(registry, &at.record);
+	at.is_live = registry && registry_is_live(registry, &at.record);
 	r->list[r->n++] = at;
 	return 0;
 }

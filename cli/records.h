@@ -16,6 +16,7 @@ struct record_at {
 	char *path;
 	struct record record;
 	bool is_stale; /* its mount is gone, as far as can be told from here */
+	bool is_live;  /* its mount lives, as far as can be told from here */
 };
 
 /* Sorted by path. */

@@ -257,6 +257,9 @@ const char *snapshot_whole(const struct snapshot *s, size_t *ret_len);
  * never can tell of one that is only to be given up. */
 bool registry_is_stale(struct registry *r, const struct record *record);
 
+/* Whether a record's mount surely lives. */
+bool registry_is_live(struct registry *r, const struct record *record);
+
 #define _cleanup_conflict_ __attribute__((cleanup(registry_conflict_release)))
 #define _cleanup_snapshot_ __attribute__((cleanup(cleanup_snapshot)))
 static inline void cleanup_snapshot(struct snapshot **s)

@@ -37,6 +37,13 @@ bool registry_is_stale(struct registry *r, const struct record *rec)
 	       engine_probe(r->engine, rec->lease) == LEASE_STALE;
 }
 
+bool registry_is_live(struct registry *r, const struct record *rec)
+{
+	return record_is_open(rec) &&
+	       (requests_is_ours(r, rec) ||
+		engine_probe(r->engine, rec->lease) == LEASE_LIVE);
+}
+
 /* The record at a path. Returns 1, 0 if there is none, or -ENOMEM. */
 int requests_find(struct registry *r, const char *path,
 		  struct record *ret_record)
