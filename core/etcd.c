@@ -11,6 +11,7 @@
 #include "core/json.h"
 
 #define CONNECT_MS 500
+#define PATIENCE_MAX_MS 60000
 #define PAUSE (20 * NSEC_PER_MSEC) /* when all members were asked once */
 #define REPLY_MAX (1UL << 30)
 #define LOOK_EVERY_MS 20
@@ -264,7 +265,7 @@ static int try_all(struct etcd *c, const char *what, const struct buffer *body,
 		if (r != 0)
 			return r < 0 ? r : 0;
 		etcd_turn_away(c);
-		if (tries % c->address->n == 0)
+		if (tries % c->address->n == 0 && patience < PATIENCE_MAX_MS)
 			patience *= 2; /* they may all be slow */
 		r = tries % c->address->n ? wait_check(w)
 					  : wait_sleep(w, PAUSE);
