@@ -165,8 +165,13 @@ static bool tell(struct watcher *w, const char *stamp)
 void watcher_tell_replaced(struct watcher *w, const char *path)
 {
 	size_t size = strlen(path) + 1;
-	struct replaced *r = malloc(sizeof(*r) + size);
+	struct replaced *r = NULL;
 
+	/* Not for nothing: the kernel takes the folder's lock for it, and who
+	 * is killed while it waits for one whose holder waits for us leaves a
+	 * mount that hangs until umount -f. */
+	if (w->fs->options->cache_seconds > 0)
+		r = malloc(sizeof(*r) + size);
 	if (!r)
 		return; /* it believes what it knows for --cache-seconds */
 	memcpy(r->path, path, size);
