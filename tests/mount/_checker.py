@@ -70,7 +70,7 @@ class Actor:
         fd = os.open(self.mounts[m] / name, self.choice.choice(WAYS))
         begin = time.monotonic_ns()
         try:
-            self.use(fd, m, name)
+            self.use(fd, m, name, begin)
         finally:
             self.held.append((name, begin, time.monotonic_ns(), (self.who, m)))
             try:
@@ -79,19 +79,18 @@ class Actor:
                 pass  # the daemon is gone, and the handle with it
         self.counts["held"] += 1
 
-    def use(self, fd, m, name):
+    def use(self, fd, m, name, begin):
         if self.choice.random() < 0.5:
             os.write(fd, b"x" * self.choice.randrange(1, 5000))
         if self.choice.random() < 0.1:
             time.sleep(self.choice.random() * 0.03)  # some hold it for longer
         if self.choice.random() < 0.1:
-            before = time.monotonic_ns()
             try:
                 owner = os.stat(self.mounts[m] / ".locks" / name).st_uid
             except FileNotFoundError:
                 owner = None
             if owner != os.geteuid():
-                self.lost.append((name, before, time.monotonic_ns(), (self.who, m), owner))
+                self.lost.append((name, begin, time.monotonic_ns(), (self.who, m), owner))
 
     def replace(self, m, name):
         """As most programs save: a temp, renamed onto the document."""

@@ -694,10 +694,10 @@ class Place:
         equal(left, [], "SIGTERM, unmount: no record is left")
         if any(mount.killed for mount in self.mounts):
             return  # what a dead one leaves behind waits for the next mount
-        if self.share.registry:
+        if self.share.registry:  # of one that was killed, once its lease has run out
             wait_for(lambda: not self.share.keys.read("").keys() - {
                 "locks/" + name for name in self.share.records()},
-                     "after a clean end nothing of the mounts is left")
+                     "after a clean end nothing of the mounts is left", 90)
         leases = self.share.state / "leases"
         # a share that is FUSE itself hides what is deleted until it is closed
         wait_for(lambda: not leases.is_dir() or not os.listdir(leases),
