@@ -15,18 +15,22 @@
 
 #define AT_ONCE 1000 /* records in one step */
 
-static const char help[] =
-	"usage: camlock registry copy SHARE ADDRESS\n"
-	"       camlock registry copy ADDRESS SHARE\n"
-	"\n"
-	"Copies the records of the kept checkouts from SHARE's locks.json into\n"
-	"the etcd at ADDRESS, etcd://HOST:PORT[,HOST:PORT...]/PREFIX, or back.\n"
-	"After that mounts of SHARE and tools that are told nothing use the one\n"
-	"they were copied to; the other stays as it is. SHARE must not be\n"
-	"mounted meanwhile, by any host.\n"
-	"\n"
-	"If a path has another record there already, nothing is changed from\n"
-	"then on: it can be done again.\n";
+static const char help[] = "usage: camlock registry copy SHARE ADDRESS\n"
+			   "       camlock registry copy ADDRESS SHARE\n"
+			   "\n"
+			   "Copies the records of the kept checkouts from "
+			   "SHARE's locks.json into\n"
+			   "the etcd at ADDRESS, "
+			   "etcd://HOST:PORT[,HOST:PORT...]/PREFIX, or back.\n"
+			   "After that mounts of SHARE and tools that are told "
+			   "nothing use the one\n"
+			   "they were copied to; the other stays as it is. "
+			   "SHARE must not be\n"
+			   "mounted meanwhile, by any host.\n"
+			   "\n"
+			   "If a path has another record there already, "
+			   "nothing is changed from\n"
+			   "then on: it can be done again.\n";
 
 struct copying {
 	struct place place;
