@@ -613,7 +613,7 @@ static const struct engine_type etcd_engine_type = {
 /* A tool's steps have a key, too, for as long as it runs. */
 static void name_observer(struct etcd_engine *x)
 {
-	struct etcd_bond bond;
+	struct etcd_bond bond = {};
 
 	new_number(&bond);
 	snprintf(x->step_key, sizeof(x->step_key), VIEW_STEPS "tool-%s",

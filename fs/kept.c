@@ -392,14 +392,15 @@ static void refuse_admins_work(const struct caller *who, const char *path,
 void kept_break(const struct caller *who, const char *const *paths, size_t n,
 		const char *reason, struct kept_answer *ret_answer)
 {
-	_cleanup_free_ struct seizure *s = calloc(n, sizeof(*s));
+	_cleanup_free_ struct seizure *s = NULL;
 
-	if (!s) {
-		kept_trouble(who, ret_answer, paths[0], -ENOMEM);
-		return;
-	}
 	if (!kept_is_admin(who)) {
 		refuse_admins_work(who, paths[0], ret_answer);
+		return;
+	}
+	s = calloc(n, sizeof(*s));
+	if (!s) {
+		kept_trouble(who, ret_answer, paths[0], -ENOMEM);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
