@@ -5,6 +5,7 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= /sbin
+SYSCONFDIR ?= /etc
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -161,7 +162,7 @@ manuals = $(foreach m,$(wildcard docs/*.[1-8]),man$(subst .,,$(suffix $m))/$(not
 
 install: all
 	install -D -m 755 $(B)/camlock $(DESTDIR)$(BINDIR)/camlock
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)/etc/camlock
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(SYSCONFDIR)/camlock
 	ln -sf $(BINDIR)/camlock $(DESTDIR)$(SBINDIR)/mount.fuse.camlock
 	for m in $(manuals); do install -D -m 644 docs/$${m#*/} $(DESTDIR)$(MANDIR)/$$m || exit; done
 	ln -sf camlock-mount.8 $(DESTDIR)$(MANDIR)/man8/mount.fuse.camlock.8
@@ -175,7 +176,7 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/camlock $(DESTDIR)$(SBINDIR)/mount.fuse.camlock \
 		$(DESTDIR)$(COMPLETIONDIR)/camlock $(DESTDIR)$(UNITDIR)/camlock@.service \
 		$(manuals:%=$(DESTDIR)$(MANDIR)/%) $(DESTDIR)$(MANDIR)/man8/mount.fuse.camlock.8
-	-rmdir $(DESTDIR)/etc/camlock
+	-rmdir $(DESTDIR)$(SYSCONFDIR)/camlock
 
 # A Debian package, in build/; the same installed, run and purged on each
 # release; and each booted with it.
