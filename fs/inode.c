@@ -2,21 +2,14 @@
 #include "fs/inode.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h> /* RESOLVE_NO_XDEV */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "core/beneath.h"
 #include "core/cleanup.h"
 #include "core/wait.h"
 
-#define ROOT_ID 1		/* FUSE_ROOT_ID */
-#define NUMBER_BIT (1ULL << 62) /* the id is a handle's number */
+#define ROOT_ID 1 /* FUSE_ROOT_ID */
 
 /* ---- the table ---- */
 
@@ -43,7 +36,7 @@ uint64_t inodes_first_id(void)
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = clock_now();
-	return ROOT_ID + (random >> 3); /* room below NUMBER_BIT */
+	return ROOT_ID + (random >> 3); /* room below INODE_NUMBER_BIT */
 }
 
 int inodes_init(struct inodes *t, const struct share *share)
@@ -82,12 +75,6 @@ static void free_inode(struct inode *inode)
 {
 	free_name(inode, inode->name);
 	free(inode);
-}
-
-/* NULL: by path. */
-static struct file_handle *handle_of(struct inode *inode)
-{
-	return inode->handle_size ? (struct file_handle *)inode->tail : NULL;
 }
 
 static size_t handle_size(const struct file_handle *handle)
@@ -152,7 +139,7 @@ static struct inode *find_file(struct inodes *t, const struct found *f)
 		if (inode->dev == f->st.st_dev && inode->ino == f->st.st_ino &&
 		    inode->type == (f->st.st_mode & S_IFMT) &&
 		    (inode->id == ROOT_ID ||
-		     handle_same(handle_of(inode), f->handle)))
+		     handle_same(inode_handle(inode), f->handle)))
 			return inode;
 	}
 	return NULL;
@@ -230,17 +217,17 @@ static void set_name(struct inodes *t, struct inode *inode,
 	}
 }
 
-static uint64_t number_id(const struct inodes *t, const struct found *f)
+uint64_t inodes_number_id(const struct inodes *t, const struct found *f)
 {
 	uint64_t number =
 		handle_number(&t->share->form, f->handle, f->st.st_ino);
 
-	return number ? number | NUMBER_BIT : 0;
+	return number ? number | INODE_NUMBER_BIT : 0;
 }
 
 static uint64_t new_id(struct inodes *t, const struct found *f)
 {
-	uint64_t id = number_id(t, f);
+	uint64_t id = inodes_number_id(t, f);
 
 	return id && !find_id(t, id) ? id : ++t->last_id;
 }
@@ -318,9 +305,12 @@ struct inode *inodes_again(struct inodes *t, uint64_t id)
 	return inode;
 }
 
-struct inode *inodes_parent_again(struct inodes *t, struct inode *inode)
+struct inode *inodes_parent_again(struct inodes *t, struct inode *inode,
+				  char **ret_name)
 {
 	LOCK_SCOPE(&t->mutex);
+	if (ret_name)
+		*ret_name = inode->name ? strdup(inode->name) : NULL;
 	if (inode->parent)
 		inode->parent->nlookup++;
 	return inode->parent;
@@ -328,34 +318,9 @@ struct inode *inodes_parent_again(struct inodes *t, struct inode *inode)
 
 uint32_t inodes_generation(const struct inodes *t, uint64_t id)
 {
-	return id & NUMBER_BIT ? (uint32_t)siphash(t->share->handle_key, &id,
-						   sizeof(id))
-			       : 0;
-}
-
-int inodes_look_number(struct inodes *t, uint64_t id, int *ret_fd,
-		       struct found *ret_found)
-{
-	_cleanup_close_ int fd = -1;
-	union handle_space u;
-	int r;
-
-	if (!(id & NUMBER_BIT) || !t->share->form.bytes)
-		return -ESTALE;
-	handle_of_number(&t->share->form, id & ~NUMBER_BIT, &u);
-	fd = open_by_handle_at(t->share->handles_fd, &u.handle,
-			       O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -ESTALE;
-	r = inodes_look_fd(t, fd, ret_found);
-	if (r < 0)
-		return r;
-	if (number_id(t, ret_found) != id) {
-		free(take_ptr(ret_found->handle));
-		return -ESTALE;
-	}
-	*ret_fd = take_fd(fd);
-	return 0;
+	return id & INODE_NUMBER_BIT ? (uint32_t)siphash(t->share->handle_key,
+							 &id, sizeof(id))
+				     : 0;
 }
 
 void inodes_forget(struct inodes *t, uint64_t id, uint64_t n)
@@ -382,6 +347,25 @@ static struct inode *find_name(struct inodes *t, const struct inode *dir,
 
 		if (inode->parent == dir && !strcmp(inode->name, name))
 			return inode;
+	}
+	return NULL;
+}
+
+struct inode *inodes_named(struct inodes *t, const struct inode *dir,
+			   const char *name, const struct stat *st)
+{
+	LOCK_SCOPE(&t->mutex);
+	/* of one that was replaced on the share the name may be known, too */
+	for (struct hash_node *n =
+		     hash_first(&t->by_name, hash_name(dir, name));
+	     n; n = hash_next(n)) {
+		struct inode *inode = container_of(n, struct inode, by_name);
+
+		if (inode->parent != dir || strcmp(inode->name, name) != 0 ||
+		    inode->dev != st->st_dev || inode->ino != st->st_ino)
+			continue;
+		inode->nlookup++;
+		return inode;
 	}
 	return NULL;
 }
@@ -510,201 +494,4 @@ int inodes_name_hash(struct inodes *t, struct inode *inode, uint64_t *ret_hash)
 		return -ESTALE;
 	*ret_hash = inode_name_hash(inode->parent, inode->name);
 	return 0;
-}
-
-/* ---- the share ---- */
-
-/* For inodes_open(); NULL: it is opened by path, then. */
-static int get_handle(const struct inodes *t, int fd, const char *name,
-		      struct file_handle **ret_handle)
-{
-	union handle_space u;
-	int mount_id;
-
-	*ret_handle = NULL;
-	if (t->share->handles_fd < 0 ||
-	    handle_get(fd, name, &u, &mount_id) < 0 ||
-	    mount_id != t->share->mount_id)
-		return 0;
-	*ret_handle = handle_copy(&u.handle);
-	return *ret_handle ? 0 : -ENOMEM;
-}
-
-/* Should the name be given to another file between the two calls, number and
- * handle don't match, and inodes_stat_name() finds the inode stale. */
-int inodes_look(struct inodes *t, int dirfd, const char *name,
-		struct found *ret_found)
-{
-	int r = share_stat(t->share, dirfd, name, &ret_found->st);
-
-	return r < 0 ? r : get_handle(t, dirfd, name, &ret_found->handle);
-}
-
-int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
-{
-	if (fstat(fd, &ret_found->st) < 0)
-		return -errno;
-	return get_handle(t, fd, "", &ret_found->handle);
-}
-
-static int open_by_path(struct inodes *t, struct inode *inode)
-{
-	int error;
-	_cleanup_free_ char *path = inodes_path(t, inode, &error);
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (!path)
-		return error;
-	fd = beneath_open(t->share->root_fd, path, O_PATH, 0);
-	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE
-								       : fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_dev != inode->dev || st.st_ino != inode->ino ||
-	    (st.st_mode & S_IFMT) != inode->type)
-		return -ESTALE; /* never a FIFO, where an open would hang */
-	return take_fd(fd);
-}
-
-/* A file without a name, but open somewhere. */
-static int open_by_use(struct inodes *t, struct inode *inode)
-{
-	int fd;
-
-	LOCK_SCOPE(inode_stripe(t, inode));
-	if (!inode->uses)
-		return -ESTALE;
-	fd = fcntl(inode->uses->fd, F_DUPFD_CLOEXEC, 3);
-	return fd < 0 ? -errno : fd;
-}
-
-int inodes_open(struct inodes *t, struct inode *inode)
-{
-	int fd;
-
-	if (inode->id != ROOT_ID && !inode->handle_size) {
-		fd = open_by_path(t, inode);
-		return fd == -ESTALE ? open_by_use(t, inode) : fd;
-	}
-	if (inode->id == ROOT_ID)
-		fd = fcntl(t->share->root_fd, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open_by_handle_at(t->share->handles_fd, handle_of(inode),
-				       O_PATH | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	/* ext4 and others have no memory for it, they say, while its number
-	 * becomes a new file's (seen with Linux 6.18) */
-	return errno == ENOMEM ? -ESTALE : -errno;
-}
-
-/* Copies where it is, and opens that folder. */
-static int open_parent(struct inodes *t, struct inode *inode, char **ret_name)
-{
-	struct inode *parent;
-
-	pthread_mutex_lock(&t->mutex);
-	parent = inode->parent;
-	*ret_name = inode->name ? strdup(inode->name) : NULL;
-	if (parent)
-		parent->n_children++; /* stays while we look at it */
-	pthread_mutex_unlock(&t->mutex);
-	if (parent) {
-		int fd = inodes_open(t, parent);
-
-		pthread_mutex_lock(&t->mutex);
-		parent->n_children--;
-		drop_unused(t, parent);
-		pthread_mutex_unlock(&t->mutex);
-		return fd;
-	}
-	return -ESTALE;
-}
-
-int inodes_stat_name(struct inodes *t, struct inode *inode, struct stat *ret_st)
-{
-	_cleanup_free_ char *name = NULL;
-	_cleanup_close_ int dirfd = open_parent(t, inode, &name);
-	struct stat st;
-
-	if (dirfd < 0 || !name ||
-	    fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    st.st_dev != inode->dev || st.st_ino != inode->ino)
-		return -ESTALE;
-	*ret_st = st;
-	return 0;
-}
-
-/* By a rename on the share, of which we hear only afterwards, or never. */
-static bool has_successor(struct inodes *t, struct inode *inode)
-{
-	int error;
-	_cleanup_free_ char *path = inodes_path(t, inode, &error);
-
-	return path && inodes_path_exists(t, path);
-}
-
-bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid)
-{
-	bool again, replaced = has_successor(t, inode);
-
-	LOCK_SCOPE(&t->mutex);
-	if (inode->replaced || replaced)
-		return true;
-	again = inode->told_gone == pid;
-	inode->told_gone = again ? 0 : pid;
-	return !again;
-}
-
-struct inode *inodes_named(struct inodes *t, const struct inode *dir,
-			   const char *name, const struct stat *st)
-{
-	LOCK_SCOPE(&t->mutex);
-	/* of one that was replaced on the share the name may be known, too */
-	for (struct hash_node *n =
-		     hash_first(&t->by_name, hash_name(dir, name));
-	     n; n = hash_next(n)) {
-		struct inode *inode = container_of(n, struct inode, by_name);
-
-		if (inode->parent != dir || strcmp(inode->name, name) != 0 ||
-		    inode->dev != st->st_dev || inode->ino != st->st_ino)
-			continue;
-		inode->nlookup++;
-		return inode;
-	}
-	return NULL;
-}
-
-static int stat_path(struct inodes *t, const char *path, uint64_t resolve,
-		     struct stat *ret_st)
-{
-	_cleanup_close_ int fd =
-		beneath_open(t->share->root_fd, path, O_PATH, resolve);
-
-	if (fd < 0)
-		return fd;
-	return fstat(fd, ret_st) < 0 ? -errno : 0;
-}
-
-int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st)
-{
-	return stat_path(t, path, 0, ret_st);
-}
-
-bool inodes_is_link(struct inodes *t, const char *path, const struct stat *st)
-{
-	uint64_t resolve = st->st_dev == t->share->dev ? RESOLVE_NO_XDEV : 0;
-	struct stat other;
-
-	return stat_path(t, path, resolve, &other) == 0 &&
-	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
-}
-
-bool inodes_path_exists(struct inodes *t, const char *path)
-{
-	struct stat st;
-
-	return inodes_stat_path(t, path, &st) == 0;
 }

@@ -29,6 +29,7 @@
 #include "fs/share.h"
 
 #define INODE_STRIPES 64
+#define INODE_NUMBER_BIT (1ULL << 62) /* the id is a handle's number */
 
 struct file_handle;
 
@@ -60,6 +61,12 @@ struct inode {
 				opened by path */
 	char tail[];
 };
+
+/* NULL: it is opened by path. */
+static inline struct file_handle *inode_handle(struct inode *inode)
+{
+	return inode->handle_size ? (struct file_handle *)inode->tail : NULL;
+}
 
 struct inodes {
 	const struct share *share;
@@ -102,14 +109,19 @@ int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found);
 struct inode *inodes_add(struct inodes *t, struct inode *parent,
 			 const char *name, struct found *found);
 
-/* One more lookup of a known inode; or of the folder it is in. Returns it, or
- * NULL if it is not known (any more). */
+/* One more lookup of a known inode; or of the folder it is in, with a copy of
+ * its name there (NULL: not wanted). Returns it, or NULL if it is not known
+ * (any more). */
 struct inode *inodes_again(struct inodes *t, uint64_t id);
-struct inode *inodes_parent_again(struct inodes *t, struct inode *inode);
+struct inode *inodes_parent_again(struct inodes *t, struct inode *inode,
+				  char **ret_name);
 
 /* What goes with an id in a file handle of the mount, so that nobody can make
  * one up; the kernel compares it. */
 uint32_t inodes_generation(const struct inodes *t, uint64_t id);
+
+/* The id that the file's handle makes, or 0 if it makes none. */
+uint64_t inodes_number_id(const struct inodes *t, const struct found *f);
 
 /* The file of an id we have forgotten, as inodes_look(), and an O_PATH
  * descriptor of it. -ESTALE if there is none, or the id does not say. */

@@ -85,7 +85,7 @@ struct inode *lost_return(struct inodes *t, uint64_t id, bool parent)
 		inode = come_back(t, id);
 	if (!inode || !parent || inode == &t->root)
 		return inode;
-	above = inodes_parent_again(t, inode);
+	above = inodes_parent_again(t, inode, NULL);
 	if (!above)
 		above = look_above(t, inode);
 	inodes_forget(t, inode->id, 1);
