@@ -12,27 +12,17 @@
 #include "core/cleanup.h"
 #include "fs/creds.h"
 #include "fs/ctlfile.h"
+#include "fs/ctlnodes.h"
 #include "fs/ctlview.h"
 #include "fs/ownerfile.h"
 #include "fs/page.h"
 #include "fs/spelling.h"
 #include "fs/undo.h"
 
-/* A path the kernel has looked up. It need not be there any more. */
-struct node {
-	struct hash_node by_id;
-	struct hash_node by_path;
-	uint64_t id;
-	uint64_t nlookup;
-	char path[];
-};
-
 struct ctldir {
 	struct camfs *fs;
+	struct ctlnodes nodes;
 	pthread_mutex_t mutex; /* a leaf */
-	struct hash by_id;     /* under mutex */
-	struct hash by_path;   /* under mutex */
-	uint64_t last_id;      /* under mutex */
 	struct ctlfile *files; /* under mutex: the kernel's handles */
 };
 
@@ -43,15 +33,10 @@ int ctldir_open(struct ctldir **ret_ctldir, struct camfs *fs)
 	if (!c)
 		return -ENOMEM;
 	c->fs = fs;
-	c->last_id = inodes_first_id();
+	ctlnodes_init(&c->nodes, CTLDIR_BIT | inodes_first_id());
 	pthread_mutex_init(&c->mutex, NULL);
 	*ret_ctldir = c;
 	return 0;
-}
-
-static void drop_node(struct hash_node *n)
-{
-	free(container_of(n, struct node, by_id));
 }
 
 /* The session may end without the kernel's releasing all of them. */
@@ -86,8 +71,7 @@ void ctldir_free(struct ctldir *c)
 		return;
 	while (c->files)
 		close_handle(c, c->files);
-	free(c->by_path.slots);
-	hash_clear(&c->by_id, drop_node);
+	ctlnodes_release(&c->nodes);
 	pthread_mutex_destroy(&c->mutex);
 	free(c);
 }
@@ -97,104 +81,15 @@ bool ctldir_is_name(const char *name)
 	return !strcmp(name, CTL_NAME) || !strcmp(name, PAGE_NAME);
 }
 
-/* ---- nodes ---- */
-
-static uint64_t hash_id(uint64_t id)
-{
-	return hash_bytes(&id, sizeof(id));
-}
-
-static struct node *find_id(struct ctldir *c, uint64_t id)
-{
-	for (struct hash_node *n = hash_first(&c->by_id, hash_id(id)); n;
-	     n = hash_next(n)) {
-		struct node *node = container_of(n, struct node, by_id);
-
-		if (node->id == id)
-			return node;
-	}
-	return NULL;
-}
-
-static struct node *find_path(struct ctldir *c, const char *path)
-{
-	for (struct hash_node *n = hash_first(&c->by_path, hash_string(path));
-	     n; n = hash_next(n)) {
-		struct node *node = container_of(n, struct node, by_path);
-
-		if (!strcmp(node->path, path))
-			return node;
-	}
-	return NULL;
-}
-
-static struct node *new_node(struct ctldir *c, const char *path)
-{
-	size_t size = strlen(path) + 1;
-	struct node *node = calloc(1, sizeof(*node) + size);
-
-	if (!node)
-		return NULL;
-	memcpy(node->path, path, size);
-	node->id = CTLDIR_BIT | ++c->last_id;
-	if (hash_insert(&c->by_id, &node->by_id, hash_id(node->id)) < 0) {
-		free(node);
-		return NULL;
-	}
-	if (hash_insert(&c->by_path, &node->by_path, hash_string(path)) < 0) {
-		hash_remove(&c->by_id, &node->by_id);
-		free(node);
-		return NULL;
-	}
-	return node;
-}
-
-/* The id of a path, with one more lookup; 0 when memory is short. */
-static uint64_t get_node(struct ctldir *c, const char *path)
-{
-	struct node *node;
-
-	LOCK_SCOPE(&c->mutex);
-	node = find_path(c, path);
-	if (!node)
-		node = new_node(c, path);
-	if (!node)
-		return 0;
-	node->nlookup++;
-	return node->id;
-}
-
 void ctldir_forget(struct camfs *fs, fuse_ino_t ino, uint64_t n)
 {
-	struct ctldir *c = fs->ctldir;
-	struct node *node;
-
-	LOCK_SCOPE(&c->mutex);
-	node = find_id(c, ino);
-	if (!node)
-		return;
-	node->nlookup -= n < node->nlookup ? n : node->nlookup;
-	if (node->nlookup)
-		return;
-	hash_remove(&c->by_id, &node->by_id);
-	hash_remove(&c->by_path, &node->by_path);
-	free(node);
-}
-
-/* A copy of its path, on the heap. */
-static char *path_of(struct ctldir *c, uint64_t id)
-{
-	struct node *node;
-
-	LOCK_SCOPE(&c->mutex);
-	node = find_id(c, id);
-	return node ? strdup(node->path) : NULL;
+	ctlnodes_forget(&fs->ctldir->nodes, ino, n);
 }
 
 static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 {
-	_cleanup_free_ char *parent = dir == FUSE_ROOT_ID ? NULL
-							  : path_of(c, dir);
+	_cleanup_free_ char *parent =
+		dir == FUSE_ROOT_ID ? NULL : ctlnodes_path(&c->nodes, dir);
 	char *path = NULL;
 
 	if (dir == FUSE_ROOT_ID)
@@ -258,7 +153,7 @@ static int fill_entry(fuse_req_t req, const char *path,
 
 	if (r < 0)
 		return r;
-	entry.ino = get_node(camfs_of(req)->ctldir, path);
+	entry.ino = ctlnodes_get(&camfs_of(req)->ctldir->nodes, path);
 	entry.attr.st_ino = entry.ino;
 	*ret_entry = entry;
 	return entry.ino ? 0 : -ENOMEM;
@@ -328,14 +223,16 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino, const char *path)
 
 void ctldir_getattr(fuse_req_t req, fuse_ino_t ino)
 {
-	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	_cleanup_free_ char *path =
+		ctlnodes_path(&camfs_of(req)->ctldir->nodes, ino);
 
 	reply_attr(req, ino, path);
 }
 
 int ctldir_stat(fuse_req_t req, fuse_ino_t ino, struct stat *ret_st)
 {
-	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	_cleanup_free_ char *path =
+		ctlnodes_path(&camfs_of(req)->ctldir->nodes, ino);
 	int r = path ? stat_path(req, path, true, ret_st) : -ESTALE;
 
 	if (r == 0)
@@ -349,7 +246,8 @@ void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 {
 	static const int harmful = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
 				   FUSE_SET_ATTR_GID;
-	_cleanup_free_ char *path = path_of(camfs_of(req)->ctldir, ino);
+	_cleanup_free_ char *path =
+		ctlnodes_path(&camfs_of(req)->ctldir->nodes, ino);
 	uid_t uid = fuse_req_ctx(req)->uid;
 	struct stat st;
 	int r = path ? stat_path(req, path, true, &st) : -ESTALE;
@@ -367,7 +265,7 @@ void ctldir_setattr(fuse_req_t req, fuse_ino_t ino, int valid)
 void ctldir_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct camfs *fs = camfs_of(req);
-	_cleanup_free_ char *path = path_of(fs->ctldir, ino);
+	_cleanup_free_ char *path = ctlnodes_path(&fs->ctldir->nodes, ino);
 	struct ctlfile *f;
 	int r = path ? ctlfile_open(req, path, fi->flags, &f) : -ESTALE;
 
@@ -502,7 +400,7 @@ void ctldir_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	static const char dots[] = "d.\0d..";
 	struct camfs *fs = camfs_of(req);
-	_cleanup_free_ char *path = path_of(fs->ctldir, ino);
+	_cleanup_free_ char *path = ctlnodes_path(&fs->ctldir->nodes, ino);
 	_cleanup_buffer_ struct buffer list = {};
 	int r = path ? buffer_append(&list, dots, sizeof(dots)) : -ESTALE;
 	struct ctlfile *f = NULL;
