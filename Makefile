@@ -28,6 +28,11 @@ FUSE_API := $(shell pkg-config --exists 'fuse3 >= 3.18' && echo 318 || echo 314)
 else
 include build/libfuse/flags.mk
 FUSE_API := 318
+# fs/ring.h: only in a libfuse that is linked in its replies can be caught
+ifneq ($(filter -Lbuild/libfuse/%,$(FUSE_LIBS)),)
+FUSE_CFLAGS += -DHAVE_RING=1
+wrap := -Wl,--wrap=writev
+endif
 endif
 endif
 
@@ -55,7 +60,7 @@ fuzzers := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 all: $(B)/camlock
 
 $(B)/camlock: $(program) $(B)/core.a
-	$(CC) $(ld_flags) -o $@ $^ $(FUSE_LIBS) $(libs)
+	$(CC) $(ld_flags) $(wrap) -o $@ $^ $(FUSE_LIBS) $(libs)
 
 $(B)/core.a: $(core)
 	@rm -f $@

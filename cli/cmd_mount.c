@@ -74,6 +74,10 @@ static const char help[] =
 	"work (1G)\n"
 	"  --no-passthrough        the kernel doesn't read and write the files "
 	"itself\n"
+	"  --io-uring WHEN         get requests over io_uring, which is "
+	"faster: "
+	"auto, on,\n"
+	"                          or off (the default: it is experimental)\n"
 	"  --json                  how it went, for programs; not with -f\n"
 	"  -o OPTION,...           as in fstab: the long options without "
 	"dashes,\n"
@@ -113,6 +117,7 @@ static const struct option long_options[] = {
 	{ "versions-space", required_argument, NULL, BY_NAME },
 	{ "versions-copy", required_argument, NULL, BY_NAME },
 	{ "no-passthrough", no_argument, NULL, BY_NAME },
+	{ "io-uring", required_argument, NULL, BY_NAME },
 	{ "json", no_argument, NULL, 'j' },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "debug", no_argument, NULL, 'd' },

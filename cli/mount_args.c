@@ -313,6 +313,20 @@ static int set_no_passthrough(struct mount_args *a, const char *value)
 	return DONE;
 }
 
+static int set_io_uring(struct mount_args *a, const char *value)
+{
+	if (!strcmp(value, "off"))
+		a->options.io_uring = IO_URING_OFF;
+	else if (!strcmp(value, "auto"))
+		a->options.io_uring = IO_URING_AUTO;
+	else if (!strcmp(value, "on"))
+		a->options.io_uring = IO_URING_ON;
+	else
+		return fail(USAGE, "io-uring: '%s' is none of auto, on and off",
+			    value);
+	return DONE;
+}
+
 static const struct mount_option {
 	const char *name;
 	bool has_value;
@@ -339,6 +353,7 @@ static const struct mount_option {
 	{ "versions-space", true, set_versions_space },
 	{ "versions-copy", true, set_versions_copy },
 	{ "no-passthrough", false, set_no_passthrough },
+	{ "io-uring", true, set_io_uring },
 };
 
 static const struct mount_option *find_option(const char *name)

@@ -27,6 +27,7 @@ struct hook;
 struct mapped;
 struct metrics;
 struct page;
+struct ring;
 struct samba;
 struct versions;
 struct watcher;
@@ -51,7 +52,8 @@ struct camfs {
 	struct mapped *mapped;
 	struct watcher *watcher;
 	struct fuse_session *session;
-	gid_t admins; /* the group of admins; -1: root only */
+	struct ring *ring; /* NULL: all requests come from /dev/fuse */
+	gid_t admins;	   /* the group of admins; -1: root only */
 	char host[HOST_SIZE];
 	bool passthrough; /* the kernel can; fixed once mounted */
 };

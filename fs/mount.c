@@ -29,6 +29,7 @@
 #include "fs/mountpoint.h"
 #include "fs/notice.h"
 #include "fs/page.h"
+#include "fs/ring.h"
 #include "fs/samba.h"
 #include "fs/undo.h"
 #include "fs/watch.h"
@@ -371,6 +372,49 @@ static void end_stopper(struct stopper *s)
 	pthread_join(s->thread, NULL);
 }
 
+/* Only a libfuse that is linked in lets us. */
+static const char *why_no_ring(void)
+{
+	return HAVE_RING ? ring_why_not()
+			 : "this camlock was built with the system's libfuse";
+}
+
+/* Said before anything is mounted. */
+static int check_io_uring(const struct mount_options *o)
+{
+	const char *why = why_no_ring();
+
+	if (o->io_uring != IO_URING_ON || !why)
+		return 0;
+	log_error("no requests over io_uring: %s", why);
+	return -ENOTSUP;
+}
+
+static int open_ring(struct camfs *fs)
+{
+	const struct mount_options *o = fs->options;
+	int r;
+
+	if (o->io_uring == IO_URING_OFF || why_no_ring()) {
+		if (o->debug && o->io_uring != IO_URING_OFF)
+			log_info("no requests over io_uring: %s",
+				 why_no_ring());
+		return 0;
+	}
+	r = ring_open(&fs->ring, fs->session, MAX_THREADS);
+	if (r == 0)
+		return 0;
+	if (o->io_uring == IO_URING_ON) {
+		log_error("cannot get requests over io_uring: %s; is "
+			  "/proc/sys/kernel/io_uring_disabled 0",
+			  strerror(-r));
+		return r;
+	}
+	if (o->debug)
+		log_info("no requests over io_uring: %s", strerror(-r));
+	return 0;
+}
+
 static int serve(struct camfs *fs)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
@@ -404,7 +448,10 @@ static int mount_and_serve(struct camfs *fs)
 		return r;
 	r = start_stopper(&stopper, fs);
 	if (r == 0) {
-		r = serve(fs);
+		r = open_ring(fs);
+		if (r == 0)
+			r = serve(fs);
+		ring_close(fs->ring);
 		end_stopper(&stopper);
 	}
 	file_close_all(fs, stopper.early);
@@ -421,6 +468,8 @@ int mount_run(const struct mount_options *o)
 	struct camfs fs = {};
 	int r = mountpoint_prepare(o);
 
+	if (r == 0)
+		r = check_io_uring(o);
 	if (r < 0)
 		return r;
 	umask(0);

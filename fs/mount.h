@@ -42,7 +42,12 @@ struct mount_options {
 	size_t n_machines;
 	bool passthrough; /* let the kernel read and write the files itself,
 			     where it can */
-	bool debug;	  /* print every request */
+	enum {
+		IO_URING_OFF,
+		IO_URING_AUTO,	 /* if it can be had */
+		IO_URING_ON,	 /* or no mount */
+	} io_uring;		 /* fs/ring.h */
+	bool debug;		 /* print every request */
 	const char *mount_flags; /* comma-separated options of mount(8) that
 				    the kernel takes, "ro,noatime"; or NULL */
 

@@ -11,6 +11,7 @@
 #include "fs/ctldir.h"
 #include "fs/hint.h"
 #include "fs/log.h"
+#include "fs/ring.h"
 
 /* Requests nobody waits for, closes and reading ahead, that the kernel has
  * under way. If a dozen, as it would by itself, hang with a part of the share,
@@ -147,6 +148,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	unwant(conn, FUSE_CAP_SPLICE_MOVE);
 	init_passthrough(fs, conn);
 	conn->max_background = MAX_BACKGROUND;
+	ring_offer(fs->ring, conn);
 	fs->options->on_ready(fs->options->on_ready_arg);
 }
 

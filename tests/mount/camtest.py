@@ -225,7 +225,8 @@ class Mount(type(Path())):
         with open(self.log_path, "ab") as log:
             self.log_from = log.tell()
             self.process = subprocess.Popen(
-                [*limit, *there, CAMLOCK, "mount", "-f", *options,
+                [*limit, *there, CAMLOCK, "mount", "-f",
+                 *os.environ.get("CAMTEST_MOUNT_OPTIONS", "").split(), *options,
                  str(share), str(self)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
         wait_for(self._answers, f"'{self}' is mounted", 60)
