@@ -44,6 +44,7 @@ _camlock_value() {
 		mapfile -t COMPREPLY < <(compgen -W 'saved deleted renamed refused checkout checkin
 			broken stolen recovered reaped reasserted lost stale damaged reverted' -- "$cur")
 		;;
+	--io-uring) mapfile -t COMPREPLY < <(compgen -W 'auto on off' -- "$cur") ;;
 	--stale-save) mapfile -t COMPREPLY < <(compgen -W 'refuse warn allow' -- "$cur") ;;
 	--busy-errno)
 		mapfile -t COMPREPLY < <(compgen -W 'EBUSY ETXTBSY EACCES EAGAIN EPERM EROFS' -- "$cur")
