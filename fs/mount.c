@@ -372,19 +372,12 @@ static void end_stopper(struct stopper *s)
 	pthread_join(s->thread, NULL);
 }
 
-/* Only a libfuse that is linked in lets us. */
-static const char *why_no_ring(void)
-{
-	return HAVE_RING ? ring_why_not()
-			 : "this camlock was built with the system's libfuse";
-}
-
 /* Said before anything is mounted. */
 static int check_io_uring(const struct mount_options *o)
 {
-	const char *why = why_no_ring();
+	const char *why = o->io_uring == IO_URING_ON ? ring_why_not() : NULL;
 
-	if (o->io_uring != IO_URING_ON || !why)
+	if (!why)
 		return 0;
 	log_error("no requests over io_uring: %s", why);
 	return -ENOTSUP;
@@ -393,12 +386,15 @@ static int check_io_uring(const struct mount_options *o)
 static int open_ring(struct camfs *fs)
 {
 	const struct mount_options *o = fs->options;
+	const char *why;
 	int r;
 
-	if (o->io_uring == IO_URING_OFF || why_no_ring()) {
-		if (o->debug && o->io_uring != IO_URING_OFF)
-			log_info("no requests over io_uring: %s",
-				 why_no_ring());
+	if (o->io_uring == IO_URING_OFF)
+		return 0;
+	why = ring_why_not();
+	if (why) {
+		if (o->debug)
+			log_info("no requests over io_uring: %s", why);
 		return 0;
 	}
 	r = ring_open(&fs->ring, fs->session, MAX_THREADS);

@@ -17,6 +17,10 @@
 #include "fs/log.h"
 #include "fs/uring.h"
 
+#ifndef HAVE_RING /* libfuse is linked statically, see the Makefile */
+#define HAVE_RING 0
+#endif
+
 #define PARAMETER "/sys/module/fuse/parameters/enable_uring"
 #define MAX_QUEUES 256
 #define MIN_PAYLOAD (32 * 4096) /* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
@@ -439,6 +443,8 @@ static bool is_enabled(void)
 
 const char *ring_why_not(void)
 {
+	if (!HAVE_RING)
+		return "this camlock was built with the system's libfuse";
 	if (access(PARAMETER, F_OK) < 0)
 		return "it takes Linux 6.14 or later";
 	if (!is_enabled())

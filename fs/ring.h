@@ -27,10 +27,6 @@
 
 #include "fs/fuse.h"
 
-#ifndef HAVE_RING
-#define HAVE_RING 0
-#endif
-
 struct ring;
 
 /* Why there can be none, as the end of a sentence, or NULL. */
