@@ -49,6 +49,11 @@ uint64_t hash_string(const char *s)
 	return hash_bytes(s, strlen(s));
 }
 
+uint64_t hash_number(uint64_t n)
+{
+	return hash_bytes(&n, sizeof(n));
+}
+
 static struct hash_node **slot_of(const struct hash *t, uint64_t hash)
 {
 	return &t->slots[hash & (t->n_slots - 1)];

@@ -34,6 +34,7 @@ struct hash {
  * can't be made to fall into one slot. */
 uint64_t hash_bytes(const void *data, size_t len);
 uint64_t hash_string(const char *s);
+uint64_t hash_number(uint64_t n);
 
 int hash_insert(struct hash *t, struct hash_node *n, uint64_t hash);
 void hash_remove(struct hash *t, struct hash_node *n);

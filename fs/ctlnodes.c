@@ -32,14 +32,9 @@ void ctlnodes_release(struct ctlnodes *t)
 	pthread_mutex_destroy(&t->mutex);
 }
 
-static uint64_t hash_id(uint64_t id)
-{
-	return hash_bytes(&id, sizeof(id));
-}
-
 static struct node *find_id(struct ctlnodes *t, uint64_t id)
 {
-	for (struct hash_node *n = hash_first(&t->by_id, hash_id(id)); n;
+	for (struct hash_node *n = hash_first(&t->by_id, hash_number(id)); n;
 	     n = hash_next(n)) {
 		struct node *node = container_of(n, struct node, by_id);
 
@@ -70,7 +65,7 @@ static struct node *new_node(struct ctlnodes *t, const char *path)
 		return NULL;
 	memcpy(node->path, path, size);
 	node->id = ++t->last_id;
-	if (hash_insert(&t->by_id, &node->by_id, hash_id(node->id)) < 0) {
+	if (hash_insert(&t->by_id, &node->by_id, hash_number(node->id)) < 0) {
 		free(node);
 		return NULL;
 	}

@@ -20,14 +20,9 @@ static uint64_t hash_file(dev_t dev, ino_t ino)
 	return hash_bytes(key, sizeof(key));
 }
 
-static uint64_t hash_id(uint64_t id)
-{
-	return hash_bytes(&id, sizeof(id));
-}
-
 static uint64_t hash_name(const struct inode *dir, const char *name)
 {
-	return hash_string(name) ^ hash_id(dir->id);
+	return hash_string(name) ^ hash_number(dir->id);
 }
 
 uint64_t inodes_first_id(void)
@@ -52,7 +47,7 @@ int inodes_init(struct inodes *t, const struct share *share)
 	pthread_mutex_init(&t->mutex, NULL);
 	for (int i = 0; i < INODE_STRIPES; i++)
 		pthread_mutex_init(&t->stripes[i], NULL);
-	if (hash_insert(&t->by_id, &t->root.by_id, hash_id(ROOT_ID)) < 0 ||
+	if (hash_insert(&t->by_id, &t->root.by_id, hash_number(ROOT_ID)) < 0 ||
 	    hash_insert(&t->by_file, &t->root.by_file,
 			hash_file(share->dev, share->ino)) < 0)
 		return -ENOMEM;
@@ -104,7 +99,7 @@ void inodes_release(struct inodes *t)
 
 static struct inode *find_id(struct inodes *t, uint64_t id)
 {
-	for (struct hash_node *n = hash_first(&t->by_id, hash_id(id)); n;
+	for (struct hash_node *n = hash_first(&t->by_id, hash_number(id)); n;
 	     n = hash_next(n)) {
 		struct inode *inode = container_of(n, struct inode, by_id);
 
@@ -249,7 +244,7 @@ static struct inode *new_inode(struct inodes *t, const struct found *f,
 	if (handle)
 		memcpy(inode->tail, f->handle, handle);
 	memcpy(first_name(inode), name, size);
-	if (hash_insert(&t->by_id, &inode->by_id, hash_id(inode->id)) < 0) {
+	if (hash_insert(&t->by_id, &inode->by_id, hash_number(inode->id)) < 0) {
 		free(inode);
 		return NULL;
 	}

@@ -37,14 +37,9 @@ void quota_release(struct quota *q)
 	pthread_mutex_destroy(&q->mutex);
 }
 
-static uint64_t hash_uid(uid_t uid)
-{
-	return hash_bytes(&uid, sizeof(uid));
-}
-
 static struct user *find(struct quota *q, uid_t uid)
 {
-	for (struct hash_node *n = hash_first(&q->users, hash_uid(uid)); n;
+	for (struct hash_node *n = hash_first(&q->users, hash_number(uid)); n;
 	     n = hash_next(n)) {
 		struct user *u = container_of(n, struct user, node);
 
@@ -64,7 +59,7 @@ static struct user *find_or_add(struct quota *q, uid_t uid)
 	if (!u)
 		return NULL;
 	u->uid = uid;
-	if (hash_insert(&q->users, &u->node, hash_uid(uid)) < 0) {
+	if (hash_insert(&q->users, &u->node, hash_number(uid)) < 0) {
 		free(u);
 		return NULL;
 	}

@@ -241,14 +241,9 @@ static void look_it_up(pid_t pid, struct samba_seat *seat)
 
 /* ---- those that are known ---- */
 
-static uint64_t hash_pid(pid_t pid)
-{
-	return hash_bytes(&pid, sizeof(pid));
-}
-
 static struct smbd *find(struct samba *s, pid_t pid)
 {
-	for (struct hash_node *n = hash_first(&s->known, hash_pid(pid)); n;
+	for (struct hash_node *n = hash_first(&s->known, hash_number(pid)); n;
 	     n = hash_next(n)) {
 		struct smbd *d = container_of(n, struct smbd, node);
 
@@ -286,7 +281,7 @@ static void remember(struct samba *s, pid_t pid, uint64_t start,
 		if (!d)
 			return;
 		d->pid = pid;
-		if (hash_insert(&s->known, &d->node, hash_pid(pid)) < 0) {
+		if (hash_insert(&s->known, &d->node, hash_number(pid)) < 0) {
 			free(d);
 			return;
 		}
