@@ -104,14 +104,16 @@ def fails(number, function, *arguments, **options):
     raise AssertionError(f"{what} must fail with {names}, returned {result!r}")
 
 
-def wait_for(condition, what, seconds=30):
-    """Looks until the condition holds, and returns what it returned."""
+def wait_for(condition, what, seconds=30, instead=lambda: None):
+    """Looks until the condition holds, and returns what it returned; if it never does, says
+    what was there instead."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what}: not within {seconds} s; {instead() or ''}".rstrip("; "))
         time.sleep(0.002)
 
 
@@ -698,7 +700,8 @@ class Place:
         if self.share.registry:  # of one that was killed, once its lease has run out
             wait_for(lambda: not self.share.keys.read("").keys() - {
                 "locks/" + name for name in self.share.records()},
-                     "after a clean end nothing of the mounts is left", 90)
+                     "after a clean end nothing of the mounts is left", 90,
+                     lambda: self.share.keys.read(""))
         leases = self.share.state / "leases"
         # a share that is FUSE itself hides what is deleted until it is closed
         wait_for(lambda: not leases.is_dir() or not os.listdir(leases),
