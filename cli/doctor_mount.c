@@ -16,6 +16,7 @@
 
 #include "cli/cli.h"
 #include "core/cleanup.h"
+#include "core/deadmount.h"
 
 #define ANSWER_MS 5000
 #define FUSE_CONF "/etc/fuse.conf"
@@ -77,7 +78,7 @@ bool doctor_mount_answers(struct doctor *d)
 	if (error == 0)
 		find(&d->found, LEVEL_OK, "mount", NULL,
 		     "the mount '%s' answers", d->mount->point);
-	else if (error == ENOTCONN)
+	else if (deadmount_says(error))
 		find(&d->found, LEVEL_PROBLEM, "mount",
 		     "run 'camlock umount --lazy MOUNTPOINT', then mount it "
 		     "again",

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/mounts.h"
 #include "core/cleanup.h"
+#include "core/deadmount.h"
 
 #define STATE_DIR ".camlock"	    /* in a share */
 #define FILES_DIR ".locks/.camlock" /* in a mount */
@@ -82,7 +83,8 @@ char *path_resolve(const char *path)
 {
 	char *real = realpath(path, NULL);
 
-	if (real || (errno != ENOENT && errno != ENOTCONN && errno != EACCES))
+	if (real ||
+	    (errno != ENOENT && errno != EACCES && !deadmount_says(errno)))
 		return real;
 	return resolve_parent(path);
 }
@@ -108,7 +110,7 @@ static int open_below(const char *folder, const char *name)
 
 static int cannot_read_mount(const char *point, int error)
 {
-	if (error == -ENOTCONN)
+	if (deadmount_says(-error))
 		return fail(TROUBLE,
 			    "the mount '%s' does not answer, its camlock is "
 			    "gone: run 'camlock umount --lazy %s', then mount "

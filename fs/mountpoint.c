@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/deadmount.h"
 #include "fs/log.h"
 
 #define FS_TYPE "fuse.camlock"
@@ -71,7 +72,7 @@ static int free_from_dead_mount(const char *path)
 {
 	struct statfs fs;
 
-	if (statfs(path, &fs) == 0 || errno != ENOTCONN)
+	if (statfs(path, &fs) == 0 || !deadmount_says(errno))
 		return 0;
 	if (!is_camlock_mount(path)) {
 		log_error("cannot use '%s': another file system's daemon that "

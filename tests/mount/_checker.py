@@ -32,8 +32,8 @@ WAYS = (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_TR
 # what may be said to somebody: another has it; the daemon, or what is under it,
 # is just away; a name that somebody else replaces; a cut
 REFUSED = (errno.EBUSY,)
-AWAY = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ENOENT, errno.ETIMEDOUT, errno.ESTALE,
-        errno.EINTR, errno.ENODEV, errno.EPERM, errno.EACCES, errno.ENOTDIR)
+AWAY = (*camtest.DEAD, errno.EIO, errno.ENOENT, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR,
+        errno.ENODEV, errno.EPERM, errno.EACCES, errno.ENOTDIR)
 
 
 class Actor:

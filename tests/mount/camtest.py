@@ -67,6 +67,8 @@ APPEND = os.O_WRONLY | os.O_APPEND
 TRUNCATE = os.O_WRONLY | os.O_TRUNC
 CREATE = os.O_WRONLY | os.O_CREAT
 
+# of a mount whose daemon is gone (core/deadmount.h)
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = ctypes.c_void_p
