@@ -208,25 +208,22 @@ static int append_object(struct buffer *b, const struct place *place,
 			 const char *folder, const struct found *f)
 {
 	_cleanup_buffer_ struct buffer file = {};
-	const char *fields[][2] = {
+	const struct json_field fields[] = {
 		{ "share", place->root }, { "name", f->name },
 		{ "time", f->time },	  { "user", f->user },
-		{ "path", f->path },	  { "file", NULL },
+		{ "path", f->path },
 	};
 	int r = buffer_printf(&file, "%s/%s", folder, f->name);
 
-	fields[5][1] = file.data;
 	if (r == 0)
 		r = buffer_append(b, "{", 1);
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
-	     i++) {
-		r = buffer_printf(b, "\"%s\": ", fields[i][0]);
-		if (r == 0)
-			r = json_append_string(b, fields[i][1]);
-		if (r == 0)
-			r = buffer_append_string(b, ", ");
-	}
-	return r == 0 ? buffer_printf(b, "\"size\": %lld}", (long long)f->size)
+	if (r == 0)
+		r = json_append_fields(b, fields,
+				       sizeof(fields) / sizeof(*fields));
+	if (r == 0)
+		r = json_append_field(b, "file", file.data);
+	return r == 0 ? buffer_printf(b, ", \"size\": %lld}",
+				      (long long)f->size)
 		      : r;
 }
 

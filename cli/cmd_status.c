@@ -156,10 +156,7 @@ static int append_object(struct buffer *b, const struct place *place,
 			 const struct record_at *at)
 {
 	const struct record *rec = &at->record;
-	const struct {
-		const char *name;
-		const char *value;
-	} fields[] = {
+	const struct json_field fields[] = {
 		{ "share", place->root },
 		{ "path", at->path },
 		{ "user", rec->user },
@@ -175,20 +172,12 @@ static int append_object(struct buffer *b, const struct place *place,
 	};
 	int r = buffer_append(b, "{", 1);
 
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
-	     i++) {
-		r = buffer_printf(b, "\"%s\": ", fields[i].name);
-		if (r == 0 && fields[i].value)
-			r = json_append_string(b, fields[i].value);
-		else if (r == 0)
-			r = buffer_append_string(b, "null");
-		if (r == 0)
-			r = buffer_append_string(b, ", ");
-	}
-	if (r < 0)
-		return r;
-	return buffer_printf(b, "\"stale\": %s}",
-			     at->is_stale ? "true" : "false");
+	if (r == 0)
+		r = json_append_fields(b, fields,
+				       sizeof(fields) / sizeof(*fields));
+	return r == 0 ? buffer_printf(b, ", \"stale\": %s}",
+				      at->is_stale ? "true" : "false")
+		      : r;
 }
 
 /* `any`: something was shown already, so that a comma is due. */

@@ -65,22 +65,17 @@ static int add_rows(struct table *t, const struct versions_list *l)
 static int add_object(struct buffer *b, const struct place *place,
 		      const struct version *v)
 {
-	const char *fields[][2] = {
+	const struct json_field fields[] = {
 		{ "share", place->root }, { "path", v->path },
 		{ "name", v->name },	  { "time", v->time },
 		{ "user", v->user },	  { "file", v->file },
 	};
 	int r = buffer_append_string(b, b->len > 1 ? ",\n  {" : "\n  {");
 
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
-	     i++) {
-		r = buffer_printf(b, "\"%s\": ", fields[i][0]);
-		if (r == 0)
-			r = json_append_string(b, fields[i][1]);
-		if (r == 0)
-			r = buffer_append_string(b, ", ");
-	}
-	return r == 0 ? buffer_printf(b, "\"version\": %u, \"size\": %lld}",
+	if (r == 0)
+		r = json_append_fields(b, fields,
+				       sizeof(fields) / sizeof(*fields));
+	return r == 0 ? buffer_printf(b, ", \"version\": %u, \"size\": %lld}",
 				      v->number, (long long)v->size)
 		      : r;
 }

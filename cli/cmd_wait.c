@@ -66,20 +66,21 @@ static const struct record_at *find_held(const struct records *records,
 static int append_outcome(struct buffer *b, const struct targets *t,
 			  const struct record_at *held)
 {
-	int r = buffer_append_string(b, "{\"share\": ");
+	const struct json_field fields[] = {
+		{ "share", t->place.root },
+		{ "result", held ? "timeout" : "done" },
+		{ "path", held ? held->path : NULL },
+	};
+	int r = buffer_append(b, "{", 1);
 
 	if (r == 0)
-		r = json_append_string(b, t->place.root);
-	if (r == 0)
-		r = buffer_printf(b, ", \"result\": \"%s\", \"path\": ",
-				  held ? "timeout" : "done");
+		r = json_append_fields(b, fields,
+				       sizeof(fields) / sizeof(*fields));
 	if (r == 0 && !held)
-		return buffer_append_string(b, "null, \"holder\": null}");
-	if (r == 0)
-		r = json_append_string(b, held->path);
-	if (r == 0)
+		r = json_append_field(b, "holder", NULL);
+	else if (r == 0)
 		r = buffer_append_string(b, ", \"holder\": ");
-	if (r == 0)
+	if (r == 0 && held)
 		r = record_format(&held->record, b);
 	return r == 0 ? buffer_append_string(b, "}") : r;
 }

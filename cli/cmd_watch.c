@@ -96,7 +96,7 @@ static int show_history(void *arg, const char *line, size_t len)
 /* As history_append() would spell it. */
 static int append_object(struct buffer *b, const struct event *e)
 {
-	const char *fields[][2] = {
+	const struct json_field fields[] = {
 		{ "event", e->event },	       { "path", e->path },
 		{ "user", e->who.user },       { "host", e->who.host },
 		{ "seat", e->who.seat },       { "client", e->who.client },
@@ -104,18 +104,14 @@ static int append_object(struct buffer *b, const struct event *e)
 		{ "since", e->who.timestamp }, { "kind", e->who.kind },
 		{ "message", e->who.message },
 	};
-	int r = buffer_append_string(b, "{\"time\": ");
+	int r = buffer_append(b, "{", 1);
 
 	if (r == 0)
-		r = json_append_string(b, e->time);
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
-	     i++) {
-		if (!fields[i][1])
-			continue;
-		r = buffer_printf(b, ", \"%s\": ", fields[i][0]);
-		if (r == 0)
-			r = json_append_string(b, fields[i][1]);
-	}
+		r = json_append_field(b, "time", e->time);
+	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields); i++)
+		if (fields[i].value)
+			r = json_append_field(b, fields[i].name,
+					      fields[i].value);
 	return r == 0 ? buffer_append(b, "}", 1) : r;
 }
 

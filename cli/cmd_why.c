@@ -268,29 +268,16 @@ static void print_story(const char *path, const struct record_at *at,
 
 /* ---- for programs ---- */
 
-static int append_field(struct buffer *b, const char *name, const char *value)
-{
-	int r = buffer_printf(b, ", \"%s\": ", name);
-
-	if (r < 0)
-		return r;
-	return value ? json_append_string(b, value)
-		     : buffer_append_string(b, "null");
-}
-
 static int append_record(struct buffer *b, const struct record *rec)
 {
-	const char *fields[][2] = {
+	const struct json_field fields[] = {
 		{ "user", rec->user },	     { "host", rec->host },
 		{ "seat", rec->seat },	     { "client", rec->client },
 		{ "since", rec->timestamp }, { "app", rec->app },
 		{ "pid", rec->pid },	     { "message", rec->message },
 	};
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields); i++)
-		r = append_field(b, fields[i][0], fields[i][1]);
-	return r;
+	return json_append_fields(b, fields, sizeof(fields) / sizeof(*fields));
 }
 
 static int append_story(struct buffer *b, const struct story *story)
@@ -315,20 +302,20 @@ static int append_object(struct buffer *b, const struct place *place,
 {
 	static const struct record nobody;
 	const struct record *rec = at ? &at->record : &nobody;
-	int r = buffer_append_string(b, "{\"share\": ");
+	int r = buffer_append(b, "{", 1);
 
 	if (r == 0)
-		r = json_append_string(b, place->root);
+		r = json_append_field(b, "share", place->root);
 	if (r == 0)
-		r = append_field(b, "path", path);
+		r = json_append_field(b, "path", path);
 	if (r == 0)
-		r = append_field(b, "state", state_of(at, mount));
+		r = json_append_field(b, "state", state_of(at, mount));
 	if (r == 0)
 		r = append_record(b, rec);
 	if (r == 0)
-		r = append_field(b, "mount", alive_mount_name(mount));
+		r = json_append_field(b, "mount", alive_mount_name(mount));
 	if (r == 0)
-		r = append_field(
+		r = json_append_field(
 			b, "program",
 			alive_program_name(alive_program(rec, bare_host())));
 	return r == 0 ? append_story(b, story) : r;

@@ -76,23 +76,17 @@ void findings_print(const struct findings *f)
 
 static int append_one(struct buffer *b, const struct finding *one)
 {
-	const char *const fields[][2] = {
+	const struct json_field fields[] = {
 		{ "level", level_names[one->level] },
 		{ "check", one->check },
 		{ "what", one->what },
 		{ "advice", one->advice },
 	};
-	int r = 0;
+	int r = buffer_append(b, "{", 1);
 
-	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(*fields);
-	     i++) {
-		r = buffer_printf(b, "%s\"%s\": ", i ? ", " : "{",
-				  fields[i][0]);
-		if (r == 0 && fields[i][1])
-			r = json_append_string(b, fields[i][1]);
-		else if (r == 0)
-			r = buffer_append_string(b, "null");
-	}
+	if (r == 0)
+		r = json_append_fields(b, fields,
+				       sizeof(fields) / sizeof(*fields));
 	return r == 0 ? buffer_append_string(b, "}") : r;
 }
 

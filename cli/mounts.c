@@ -184,17 +184,18 @@ int mounts_reply(const char *share, const char *point, int status)
 		[TROUBLE] = "trouble",
 	};
 	_cleanup_buffer_ struct buffer b = {};
-	int r = buffer_append_string(&b, "{\"share\": ");
+	const struct json_field fields[] = {
+		{ "share", share },
+		{ "mountpoint", point },
+		{ "result", results[status] },
+	};
+	int r = buffer_append(&b, "{", 1);
 
 	if (r == 0)
-		r = share ? json_append_string(&b, share)
-			  : buffer_append_string(&b, "null");
-	if (r == 0)
-		r = buffer_append_string(&b, ", \"mountpoint\": ");
-	if (r == 0)
-		r = json_append_string(&b, point);
+		r = json_append_fields(&b, fields,
+				       sizeof(fields) / sizeof(*fields));
 	if (r < 0)
 		return fail(TROUBLE, "out of memory");
-	printf("%s, \"result\": \"%s\"}\n", b.data, results[status]);
+	printf("%s}\n", b.data);
 	return status;
 }

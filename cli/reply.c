@@ -173,16 +173,6 @@ void reply_recovered(const struct answer *answer)
 
 /* ---- for programs ---- */
 
-static int append_text(struct buffer *b, const char *name, const char *text)
-{
-	int r = buffer_printf(b, ", \"%s\": ", name);
-
-	if (r < 0)
-		return r;
-	return text ? json_append_string(b, text)
-		    : buffer_append_string(b, "null");
-}
-
 static int append_paths(struct buffer *b, const struct targets *t)
 {
 	int r = buffer_append_string(b, ", \"paths\": [");
@@ -229,23 +219,23 @@ static int append_answer(struct buffer *b, const struct answer *a,
 		[ANSWER_REFUSED] = "refused",
 		[ANSWER_TROUBLE] = "trouble",
 	};
-	int r = buffer_append_string(b, "{\"share\": ");
+	int r = buffer_append(b, "{", 1);
 
 	if (r == 0)
-		r = json_append_string(b, t->place.root);
+		r = json_append_field(b, "share", t->place.root);
 	if (r == 0)
-		r = append_text(b, "result",
-				result ? result : results[a->result]);
+		r = json_append_field(b, "result",
+				      result ? result : results[a->result]);
 	if (r == 0)
 		r = append_paths(b, t);
 	if (r == 0)
-		r = append_text(b, "path", a->path);
+		r = json_append_field(b, "path", a->path);
 	if (r == 0)
-		r = append_text(b, "why", a->why);
+		r = json_append_field(b, "why", a->why);
 	if (r == 0)
 		r = append_holder(b, &a->holder);
 	if (r == 0)
-		r = append_text(b, "error", a->error);
+		r = json_append_field(b, "error", a->error);
 	if (r == 0)
 		r = append_recovered(b, a);
 	return r == 0 ? buffer_append_string(b, "}") : r;

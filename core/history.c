@@ -35,14 +35,7 @@ void history_release(struct history *h)
 
 static int append_field(struct buffer *b, const char *name, const char *value)
 {
-	int r;
-
-	if (!value)
-		return 0;
-	/* what follows a brace needs no comma */
-	r = buffer_printf(
-		b, "%s\"%s\": ", b->data[b->len - 1] == '{' ? "" : ", ", name);
-	return r < 0 ? r : json_append_string(b, value);
+	return value ? json_append_field(b, name, value) : 0;
 }
 
 static int append_person(struct buffer *b, const struct record *r,

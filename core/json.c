@@ -401,3 +401,24 @@ int json_append_string(struct buffer *b, const char *bytes)
 	}
 	return r;
 }
+
+int json_append_field(struct buffer *b, const char *name, const char *value)
+{
+	bool first = b->len > 0 && b->data[b->len - 1] == '{';
+	int r = buffer_printf(b, "%s\"%s\": ", first ? "" : ", ", name);
+
+	if (r < 0)
+		return r;
+	return value ? json_append_string(b, value)
+		     : buffer_append_string(b, "null");
+}
+
+int json_append_fields(struct buffer *b, const struct json_field *fields,
+		       size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = json_append_field(b, fields[i].name, fields[i].value);
+	return r;
+}

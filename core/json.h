@@ -66,4 +66,15 @@ char *json_value_string(const char *value, size_t len);
  * Python's json.dumps does by default. */
 int json_append_string(struct buffer *b, const char *bytes);
 
+/* Members of an object that was begun, each "name": "value", or null for NULL;
+ * with a comma before it unless it is the first. The names are ours. */
+struct json_field {
+	const char *name;
+	const char *value;
+};
+
+int json_append_field(struct buffer *b, const char *name, const char *value);
+int json_append_fields(struct buffer *b, const struct json_field *fields,
+		       size_t n);
+
 #endif

@@ -64,15 +64,11 @@ int station_format(const struct station *s, struct buffer *b)
 {
 	int r = buffer_append(b, "{", 1);
 
-	for (size_t i = 0; r == 0 && i < N_WORDS; i++) {
-		r = buffer_printf(b, "\"%s\": ", words[i].name);
-		if (r == 0)
-			r = json_append_string(b, (char *)s + words[i].offset);
-		if (r == 0)
-			r = buffer_append(b, ", ", 2);
-	}
+	for (size_t i = 0; r == 0 && i < N_WORDS; i++)
+		r = json_append_field(b, words[i].name,
+				      (char *)s + words[i].offset);
 	return r < 0 ? r
-		     : buffer_printf(b, "\"silence_ms\": \"%u\"}\n",
+		     : buffer_printf(b, ", \"silence_ms\": \"%u\"}\n",
 				     s->silence_ms);
 }
 

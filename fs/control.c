@@ -84,13 +84,6 @@ static bool run(const struct caller *who, const struct request *r,
 
 /* ---- the answer ---- */
 
-static int print_string(struct buffer *b, const char *name, const char *value)
-{
-	int r = buffer_printf(b, ", \"%s\": ", name);
-
-	return r == 0 ? json_append_string(b, value) : r;
-}
-
 static int print_recovered(struct buffer *b, const struct buffer *recovered)
 {
 	int r = recovered->len ? buffer_append_string(b, ", \"recovered\": {")
@@ -149,10 +142,10 @@ static int print_refusal(struct buffer *b, const struct kept_answer *a)
 	int r = buffer_append_string(b, "{\"result\": \"refused\"");
 
 	if (r == 0)
-		r = print_string(b, "path",
-				 a->conflict.path ? a->conflict.path : "");
+		r = json_append_field(b, "path",
+				      a->conflict.path ? a->conflict.path : "");
 	if (r == 0)
-		r = print_string(b, "why", name_of(a->why));
+		r = json_append_field(b, "why", name_of(a->why));
 	if (r == 0 && a->conflict.holder.user)
 		r = print_holder(b, &a->conflict.holder);
 	return r;
@@ -163,10 +156,10 @@ static int print_trouble(struct buffer *b, const struct kept_answer *a)
 	int r = buffer_append_string(b, "{\"result\": \"trouble\"");
 
 	if (r == 0)
-		r = print_string(b, "path",
-				 a->conflict.path ? a->conflict.path : "");
+		r = json_append_field(b, "path",
+				      a->conflict.path ? a->conflict.path : "");
 	if (r == 0)
-		r = print_string(b, "error", strerror(-a->error));
+		r = json_append_field(b, "error", strerror(-a->error));
 	return r == 0 ? buffer_printf(b, ", \"errno\": %d", -a->error) : r;
 }
 

@@ -314,6 +314,20 @@ static void a_string_is_appended_behind_what_is_there(void)
 	CHECK_STRING(b.data, "x: \"y\"");
 }
 
+static void members_follow_each_other(void)
+{
+	static const struct json_field fields[] = {
+		{ "b", "x\"{" },
+		{ "c", NULL },
+	};
+	_cleanup_buffer_ struct buffer b = {};
+
+	buffer_append_string(&b, "{");
+	CHECK_NUMBER(json_append_field(&b, "a", "{"), 0);
+	CHECK_NUMBER(json_append_fields(&b, fields, 2), 0);
+	CHECK_STRING(b.data, "{\"a\": \"{\", \"b\": \"x\\\"{\", \"c\": null");
+}
+
 int main(void)
 {
 	TEST(what_python_reads_is_accepted);
@@ -329,5 +343,6 @@ int main(void)
 	TEST(only_a_string_is_a_string);
 	TEST(lone_surrogates_become_some_bytes);
 	TEST(a_string_is_appended_behind_what_is_there);
+	TEST(members_follow_each_other);
 	return tests_done();
 }
