@@ -18,6 +18,7 @@
 #include "core/versions.h"
 #include "fs/camfs.h"
 #include "fs/creds.h"
+#include "fs/behind.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/gate.h"
@@ -444,10 +445,13 @@ static int mount_and_serve(struct camfs *fs)
 		return r;
 	r = start_stopper(&stopper, fs);
 	if (r == 0) {
+		struct behind *behind = behind_open(fs);
+
 		r = open_ring(fs);
 		if (r == 0)
 			r = serve(fs);
 		ring_close(fs->ring);
+		behind_close(behind);
 		end_stopper(&stopper);
 	}
 	file_close_all(fs, stopper.early);
