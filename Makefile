@@ -105,6 +105,12 @@ check-etcd: tests
 	@scripts/install-packages test
 	@BUILD=$(B) TIMEOUT_SCALE=4 python3 tests/mount/_etcd.py tests/run mount/
 
+# The mount tests with every second person on another host, which has a mount of
+# its own of the share.
+check-hosts: tests
+	@scripts/install-packages test
+	@BUILD=$(B) CAMTEST_HOSTS=2 TIMEOUT_SCALE=4 tests/run mount/
+
 # Ten minutes of each: two owners at one moment?
 check-owners: tests
 	@scripts/install-packages test
@@ -205,7 +211,7 @@ clean:
 	@for f in build/*; do case $$f in build/libfuse*) ;; *) rm -rf "$$f" ;; esac; done
 
 help:
-	@echo 'make [all|check|check-etcd|check-owners|check-apps|check-smbtorture|check-storm|check-shares|check-hint|bench|bench-quick|bench-growth|bench-versions|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
+	@echo 'make [all|check|check-etcd|check-hosts|check-owners|check-apps|check-smbtorture|check-storm|check-shares|check-hint|bench|bench-quick|bench-growth|bench-versions|bench-page|fuzz|install|uninstall|deb|check-deb|lint|clean]'
 	@echo '  SANITIZE=address,undefined or thread    a build of its own below build/'
 	@echo '  WERROR=1                                warnings are errors'
 	@echo '  LIBFUSE=system                          any libfuse >= 3.14 of the system'
@@ -213,6 +219,6 @@ help:
 
 -include $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all always tests check check-etcd check-owners check-apps check-smbtorture check-storm check-shares check-hint bench bench-quick bench-growth bench-versions bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
+.PHONY: all always tests check check-etcd check-hosts check-owners check-apps check-smbtorture check-storm check-shares check-hint bench bench-quick bench-growth bench-versions bench-page fuzz run-fuzzers install uninstall deb check-deb lint clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

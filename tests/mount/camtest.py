@@ -28,6 +28,12 @@ itself says so, and is left out then:
     @camtest.of_locks_json("what it is about")
 
 or, of all tests in a file, camtest.main(of_locks_json="what they are about").
+
+With CAMTEST_HOSTS=2 every Place has a second host (_hosts.py), with a mount of its
+own of the same share, by the same options, at the same path. Whoever has an even
+uid, as bob, sits there, and all others, as alice and root, here; a Mount is both
+of them, and its log what both said. What that can't be is left out, with
+@camtest.of_one_host("why"), or camtest.main(of_one_host="why").
 """
 
 import ctypes
@@ -52,10 +58,13 @@ import traceback
 from pathlib import Path
 
 import _etcd
+from _hosts import Host, forget_other_tests, mount_points
 
 REGISTRY = os.environ.get("CAMTEST_REGISTRY")
+TWO_HOSTS = os.environ.get("CAMTEST_HOSTS") == "2"
 CAMLOCK = os.environ.get("CAMLOCK", "/nonexistent/camlock")
 HOST = socket.gethostname()
+OTHER_HOST = "cam-08"
 SKIPPED = 77
 
 OURS = [".locks", ".locks.html"]  # in the root of every mount
@@ -208,59 +217,91 @@ class Share(type(Path())):
 
 # ---- mounts ----
 
-def mount_points():
-    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
-        return [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
-                for line in file]
+class Daemon:
+    """A `camlock mount -f`, on one host."""
+
+    def __init__(self, command, log_path, **options):
+        self.log_path = log_path
+        with open(log_path, "ab") as log:
+            self.log_from = log.tell()
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, **options)
+
+    def wait_until(self, answers, what):
+        def look():
+            status = self.process.poll()
+            check(status is None,
+                  f"camlock ended with {status} before it was mounted:\n{self.log()}")
+            return answers()
+        wait_for(look, what, 60)
+
+    def log(self):
+        with open(self.log_path, errors="backslashreplace") as file:
+            file.seek(self.log_from)
+            return file.read()
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    def wait_end(self, seconds):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the daemon does not end:\n{self.log()}") from None
 
 
 class Mount(type(Path())):
-    """A mount by `camlock mount -f`; also the path of its mount point."""
+    """A mount by `camlock mount -f`; also the path of its mount point. With a
+    second host it is one on each."""
+
+    daemons = ()
 
     def start(self, share, options=(), user=None, descriptors=None, host=None):
         self.started_with = share, options, user, descriptors, host
-        self.log_path = str(self) + ".log"
-        self.user = user
         self.killed = False
-        identity = {} if user is None else dict(user=user, group=user, extra_groups=[])
         limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         there = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "sh"] \
             if host else []
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(
-                [*limit, *there, CAMLOCK, "mount", "-f",
-                 *os.environ.get("CAMTEST_MOUNT_OPTIONS", "").split(), *options,
-                 str(share), str(self)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **identity)
-        wait_for(self._answers, f"'{self}' is mounted", 60)
+        identity = {} if user is None else dict(user=user, group=user, extra_groups=[])
+        command = [CAMLOCK, "mount", "-f",
+                   *os.environ.get("CAMTEST_MOUNT_OPTIONS", "").split(), *options,
+                   str(share), str(self)]
+        self.daemons = [Daemon([*limit, *there, *command], str(self) + ".log", **identity)]
+        self.daemons[0].wait_until(lambda: is_ours(self) if user is None  # only he may look into it
+                                   else str(self) in mount_points(), f"'{self}' is mounted")
+        if Host.second and user is None and host is None:
+            self._start_there([*limit, *command])
         return self
 
-    def _answers(self):
-        status = self.process.poll()
-        check(status is None, f"camlock ended with {status} before it was mounted:\n{self.log()}")
-        try:
-            if self.user is not None:  # only he may look into it
-                return str(self) in mount_points()
-            return os.stat(os.fspath(self / ".locks")).st_ino >> 63 == 1
-        except OSError:
-            return False
+    def _start_there(self, command):
+        """Where the first one is seen as well, until the second takes its place."""
+        there = Host.second
+        subprocess.run(there.command("umount", "-l", self), check=True)
+        self.daemons.append(Daemon(there.command(*command), f"{self}.{there.name}.log"))
+        self.daemons[1].wait_until(lambda: is_ours(there.path(self)),
+                                   f"'{self}' is mounted on {there.name}")
+
+    @property
+    def process(self):
+        return self.daemons[0].process
 
     @property
     def pid(self):
         return self.process.pid
 
     def cpu_seconds(self):
-        """What the daemon has worked so far: on a loaded machine the clock says
-        little of what something costs."""
-        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """What it has worked so far: on a loaded machine the clock says little of
+        what something costs."""
+        return sum(daemon.cpu_seconds() for daemon in self.daemons)
 
     def log(self):
-        with open(self.log_path, errors="backslashreplace") as file:
-            file.seek(self.log_from)
-            return file.read()
+        return "".join(daemon.log() for daemon in self.daemons)
 
     def wait_log(self, pattern, seconds=30):
         return wait_for(lambda: re.search(pattern, self.log()),
@@ -269,24 +310,31 @@ class Mount(type(Path())):
     def kill(self):
         """The daemon dies without a chance to tidy up."""
         self.killed = True
-        self.process.kill()
-        self.process.wait(10)
+        for daemon in self.daemons:
+            daemon.kill()
 
     def terminate(self):
-        self.process.terminate()
+        for daemon in reversed(self.daemons):
+            daemon.process.terminate()
 
     def umount(self):
         subprocess.run([CAMLOCK, "umount", str(self)], check=True)
         return self.wait_end()
 
     def wait_end(self, seconds=60):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the daemon of '{self}' does not end:\n{self.log()}") from None
+        """The exit status of its daemon; of the first that did not end well, if any."""
+        return next(filter(None, [daemon.wait_end(seconds) for daemon in self.daemons]), 0)
 
     def detach(self):
         subprocess.run(["umount", "-l", str(self)], stderr=subprocess.DEVNULL, check=False)
+
+
+def is_ours(point):
+    """Whether a mount of camlock answers there."""
+    try:
+        return os.stat(os.fspath(point / ".locks")).st_ino >> 63 == 1
+    except OSError:
+        return False
 
 
 # ---- people ----
@@ -302,6 +350,9 @@ class Abilities:
         """In place, as `>` does it: truncate, write, close."""
         with open(path, "wb") as file:
             file.write(content)
+
+    def exists(self, path):
+        return os.path.lexists(path)
 
     def open_close(self, path, flags=WRITE, mode=0o666, times=1):
         for _ in range(times):
@@ -477,6 +528,15 @@ def serve(channel, abilities):
             channel.sendall(pickle.dumps((answer[0], None)))
 
 
+def sits_there(uid):
+    """On the second host, if there is one."""
+    return Host.second and uid % 2 == 0 and uid != 0
+
+
+def host_of(uid):
+    return Host.second.name if sits_there(uid) else HOST
+
+
 class Answer:
     """Of a request that is still being worked on."""
 
@@ -500,6 +560,7 @@ class Person:
         self.uid = entry.pw_uid if entry else who
         self.gid = gid if gid is not None else entry.pw_gid if entry else self.uid
         self.user = who if entry else str(who)
+        self.host = host_of(self.uid)
         self.app = app or "person"
         self.socket, theirs = socket.socketpair()
         self.pid = os.fork()
@@ -521,9 +582,7 @@ class Person:
         keep_only(channel.fileno())
         Path("/proc/self/comm").write_text(self.app)
         os.umask(umask)
-        os.setgroups(groups)
-        os.setresgid(self.gid, self.gid, self.gid)
-        os.setresuid(self.uid, self.uid, self.uid)
+        become(self.uid, self.gid, groups)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         serve(channel, self.abilities())
 
@@ -621,7 +680,9 @@ def overlaps(intervals):
 
 
 def become(uid, gid=None, groups=()):
-    """For crowd(): this process is that user from now on."""
+    """For crowd(): this process is that user from now on, where he sits."""
+    if sits_there(uid):
+        Host.second.join()
     os.setgroups(list(groups))
     os.setresgid(*[uid if gid is None else gid] * 3)
     os.setresuid(uid, uid, uid)
@@ -638,6 +699,7 @@ class Place:
         self.share.chmod(0o777)
         if REGISTRY:
             self.share.registry = f"{REGISTRY}/{os.path.basename(folder)}"
+        Host.second = Host(OTHER_HOST, folder, apart=not REGISTRY) if TWO_HOSTS else None
         self.mounts = []
         self.people = []
         self.at_end = []  # called last
@@ -674,13 +736,14 @@ class Place:
             person.end()
         for mount in self.mounts:
             mount.detach()
-            if mount.process.poll() is None:
-                try:
-                    mount.process.wait(5)
-                except subprocess.TimeoutExpired:
-                    mount.kill()
+            try:
+                mount.wait_end(5)
+            except AssertionError:
+                mount.kill()
         for function in reversed(self.at_end):
             function()
+        if Host.second:
+            Host.second.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def end(self):
@@ -688,10 +751,11 @@ class Place:
         for person in self.people:
             person.end()
         for mount in self.mounts:
-            if mount.process.poll() is None:
-                mount.terminate()
-                equal(mount.wait_end(), 0, "SIGTERM: the daemon drains what is open and ends well"
-                      f"\n{mount.log()}")
+            for daemon in reversed(mount.daemons):
+                if daemon.process.poll() is None:
+                    daemon.process.terminate()
+                    equal(daemon.wait_end(60), 0, "SIGTERM: the daemon drains what is open and "
+                          f"ends well\n{daemon.log()}")
         if not self.share.state.is_dir():
             return
         left = [name for name, record in self.share.records().items()
@@ -714,13 +778,19 @@ class Place:
     def show(self):
         """For whoever has to find out why a test failed."""
         for mount in self.mounts:
-            for line in mount.log().splitlines()[-8:]:
-                print(f"    {mount.name}: {line}")
+            for daemon in mount.daemons:
+                for line in daemon.log().splitlines()[-8:]:
+                    print(f"    {os.path.basename(daemon.log_path)}: {line}")
 
 
 def refused(person, name, *arguments):
     """Checks that it fails with EBUSY: SEMANTICS 4."""
     return fails(errno.EBUSY, getattr(person, name), *arguments)
+
+
+def appears(person, path):
+    """What was made on another host is seen within `--cache-seconds`."""
+    wait_for(lambda: person.exists(path), f"{person} sees '{path}'", 10)
 
 
 # ---- running ----
@@ -752,10 +822,24 @@ def run_one(name, function, passthrough):
 
 def of_locks_json(what):
     """The test is about that, and means nothing with another engine."""
-    def mark(function):
-        function.of_locks_json = what
+    return mark("of_locks_json", f"it is about locks.json: {what}")
+
+
+def of_one_host(why):
+    """The test means nothing with another host."""
+    return mark("of_one_host", f"it is of one host: {why}")
+
+
+def mark(name, why):
+    def put(function):
+        setattr(function, name, why)
         return function
-    return mark
+    return put
+
+
+def left_out(function):
+    return (REGISTRY and getattr(function, "of_locks_json", None)
+            or TWO_HOSTS and getattr(function, "of_one_host", None))
 
 
 def check_machine():
@@ -773,13 +857,7 @@ def own_namespace(*kinds):
         os.environ["CAMTEST_NAMESPACE"] = here
         os.execvp("unshare", ["unshare", *kinds, sys.executable, *sys.argv])
     check(here != os.environ["CAMTEST_NAMESPACE"], "this is not the machine's own namespace")
-    # the mounts of tests beside us came along, and would never end for us
-    for point in reversed(mount_points()):
-        if "/camlock-test." in point:
-            done = subprocess.run(["umount", "-l", point], check=False, text=True,
-                                  stderr=subprocess.PIPE)
-            # it went by itself, with its folder, when its own test ended
-            check(done.returncode == 0 or point not in mount_points(), done.stderr)
+    forget_other_tests()
 
 
 def let_everybody_open_fuse():
@@ -795,20 +873,19 @@ def let_everybody_open_fuse():
     subprocess.run(["mount", "--bind", node, "/dev/fuse"], check=True)
 
 
-def main(both=False, ordinary_users=False, of_locks_json=None):
+def main(both=False, ordinary_users=False, **left_out_because):
     """Runs the caller's test functions, or those named on the command line."""
     names = vars(sys.modules["__main__"])
     tests = [(name, function) for name, function in names.items()
              if name.startswith("test_") and (not sys.argv[1:] or name in sys.argv[1:])]
-    if REGISTRY:
-        for name, function in tests:
-            what = getattr(function, "of_locks_json", of_locks_json)
-            if what:
-                print(f"left out {name}: it is about locks.json: {what}")
-        tests = [(name, function) for name, function in tests
-                 if not getattr(function, "of_locks_json", of_locks_json)]
-        if not tests:
-            sys.exit(0)
+    for name, function in tests:
+        for mark_all, why in left_out_because.items():
+            globals()[mark_all](why)(function)
+        if left_out(function):
+            print(f"left out {name}: {left_out(function)}")
+    if tests and all(left_out(function) for _, function in tests):
+        sys.exit(0)
+    tests = [(name, function) for name, function in tests if not left_out(function)]
     try:
         check_machine()
         if ordinary_users:
