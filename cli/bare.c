@@ -58,19 +58,21 @@ static int find_own(struct bare *b, const struct place *place)
 
 static int open_registry(struct bare *b, const struct place *place)
 {
+	_cleanup_buffer_ struct buffer why = {};
 	struct registry_options options = {
 		.state_dir = place->state,
 		.locks_dir = b->locks_dir,
 		.locks_name = b->name,
 		.host = bare_host(),
 		.observer = true,
+		.why = &why,
 	};
 	struct wait w = wait_for_ms(LOCK_WAIT_MS);
 	int err = registry_open(&b->registry, &options, &w);
 
 	if (err < 0)
-		return fail(TROUBLE, "cannot read '%s': %s", b->shown,
-			    reason(err));
+		return fail(TROUBLE, "cannot read the records of '%s': %s",
+			    place->root, why.data ? why.data : reason(err));
 	return DONE;
 }
 

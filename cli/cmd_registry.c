@@ -43,6 +43,7 @@ struct copying {
 static int open_one(struct copying *c, bool on_share,
 		    struct registry **ret_registry)
 {
+	_cleanup_buffer_ struct buffer why = {};
 	struct registry_options options = {
 		.state_dir = c->place.state,
 		.locks_dir = c->place.files,
@@ -51,14 +52,13 @@ static int open_one(struct copying *c, bool on_share,
 		.on_share = on_share,
 		.host = bare_host(),
 		.observer = true,
+		.why = &why,
 	};
 	struct wait w = wait_for_ms(LOCK_WAIT_MS);
-	_cleanup_buffer_ struct buffer why = {};
 	int r = registry_open(ret_registry, &options, &w);
 
 	if (r == 0)
 		return DONE;
-	registry_explain(&options, r, &why);
 	return fail(TROUBLE, "cannot read the records: %s",
 		    why.data ? why.data : reason(r));
 }

@@ -91,9 +91,8 @@ static int has_records(const struct registry_options *o)
 	return r == -ENOENT ? 0 : r < 0 ? r : entries.n > 0;
 }
 
-/* The first mount that is told so decides for the share, unless somebody has
- * begun otherwise. */
-static int move_in(const struct registry_options *o)
+/* Whether nobody has begun otherwise. */
+static int check_unused(const struct registry_options *o)
 {
 	int r = engine_is_in_use(o->state_dir);
 
@@ -101,9 +100,23 @@ static int move_in(const struct registry_options *o)
 		return -EBUSY;
 	if (r == 0)
 		r = has_records(o);
+	return r > 0 ? -ENOTEMPTY : r;
+}
+
+/* The first mount that is told so decides for the share, once it has got an
+ * answer there. */
+static int move_in(const struct registry_options *o)
+{
+	_cleanup_buffer_ struct buffer already = {};
+	int r = engine_read_address(o->state_dir, &already);
+
 	if (r > 0)
-		return -ENOTEMPTY;
-	return r == 0 ? engine_write_address(o->state_dir, o->address) : r;
+		return strcmp(o->address, already.data) ? -EXDEV : 0;
+	if (r == 0)
+		r = check_unused(o);
+	if (r == 0)
+		r = engine_write_address(o->state_dir, o->address);
+	return r;
 }
 
 static int find_address(const struct registry_options *o,
@@ -116,10 +129,55 @@ static int find_address(const struct registry_options *o,
 		return r;
 	if (r > 0)
 		return strcmp(o->address, ret_address->data) ? -EXDEV : 1;
-	r = o->observer ? 0 : move_in(o);
+	r = o->observer ? 0 : check_unused(o);
 	if (r == 0)
 		r = buffer_append_string(ret_address, o->address);
 	return r < 0 ? r : 1;
+}
+
+static void explain(const struct registry_options *o, const char *address,
+		    int error)
+{
+	switch (error) {
+	case -EXDEV:
+		buffer_printf(o->why,
+			      "the share's records are in '%s': that is what "
+			      "'%s' in it says",
+			      address, ENGINE_ADDRESS_NAME);
+		break;
+	case -EBUSY:
+		buffer_printf(o->why,
+			      "another mount keeps the share's records in "
+			      "'%s': unmount it first",
+			      o->locks_name);
+		break;
+	case -ENOTEMPTY:
+		buffer_printf(o->why,
+			      "there are records in '%s': move them with "
+			      "`camlock registry copy`",
+			      o->locks_name);
+		break;
+	default:
+		buffer_printf(o->why, "'%s': %s",
+			      address ? address : o->locks_name,
+			      strerror(-error));
+	}
+}
+
+static int open_etcd(struct engine **ret_engine,
+		     const struct registry_options *options,
+		     const char *address, const struct wait *w)
+{
+	int r = engine_etcd_open(ret_engine, options, address, w);
+
+	if (r < 0 || options->observer || !options->address)
+		return r;
+	r = move_in(options);
+	if (r < 0) {
+		engine_free(*ret_engine);
+		*ret_engine = NULL;
+	}
+	return r;
 }
 
 int engine_open(struct engine **ret_engine,
@@ -128,47 +186,11 @@ int engine_open(struct engine **ret_engine,
 	_cleanup_buffer_ struct buffer address = {};
 	int r = find_address(options, &address);
 
-	if (r < 0)
-		return r;
-	return r == 0 ? engine_file_open(ret_engine, options)
-		      : engine_etcd_open(ret_engine, options, address.data, w);
-}
-
-/* ---- what went wrong ---- */
-
-int engine_explain(const struct registry_options *o, int error,
-		   struct buffer *b)
-{
-	_cleanup_buffer_ struct buffer address = {};
-	const char *where = o->address ? o->address : o->locks_name;
-	bool elsewhere = !o->on_share &&
-			 engine_read_address(o->state_dir, &address) > 0;
-
-	switch (error) {
-	case -EXDEV:
-		return buffer_printf(b,
-				     "the share's records are in '%s': that is "
-				     "what '%s' in it says",
-				     address.data, ENGINE_ADDRESS_NAME);
-	case -EBUSY:
-		return buffer_printf(b,
-				     "another mount keeps the share's records "
-				     "in '%s': unmount it first",
-				     o->locks_name);
-	case -ENOTEMPTY:
-		return buffer_printf(b,
-				     "there are records in '%s': move them "
-				     "with `camlock registry copy`",
-				     o->locks_name);
-	}
-	if (elsewhere)
-		where = address.data;
-	if (error == -ETIMEDOUT && (o->address || elsewhere))
-		return buffer_printf(b, "no answer from '%s'", where);
-	if (error == -ETIMEDOUT)
-		return buffer_printf(b,
-				     "another program holds the file lock "
-				     "'%s.lock'; see who with fuser(1)",
-				     where);
-	return buffer_printf(b, "'%s': %s", where, strerror(-error));
+	if (r == 0)
+		r = engine_file_open(ret_engine, options);
+	else if (r > 0)
+		r = open_etcd(ret_engine, options, address.data, w);
+	if (r < 0 && options->why && !options->why->len)
+		explain(options, address.data, r);
+	return r;
 }

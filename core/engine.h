@@ -46,8 +46,8 @@ struct engine_hooks {
 	 * it is interrupted: returns its result. */
 	int (*decide)(void *arg, const struct wait *w);
 	/* engine_is_sure() has become false, `error` (0: no answer) being the
-	 * reason; or is true again. */
-	void (*on_unsure)(void *arg, int error);
+	 * reason, with a sentence about it or NULL; or is true again. */
+	void (*on_unsure)(void *arg, int error, const char *why);
 	void (*on_sure)(void *arg);
 };
 
@@ -84,7 +84,7 @@ struct engine_type {
 	int (*probe)(struct engine *e, const char *lease);
 	int (*is_in_use)(struct engine *e);
 	void (*sign)(struct engine *e, struct signature *ret_state);
-	void (*explain_delay)(struct engine *e, struct buffer *b);
+	void (*explain)(struct engine *e, int error, struct buffer *b);
 };
 
 struct engine {
@@ -113,14 +113,10 @@ int engine_remove_address(int state_dir);
  * -errno. */
 int engine_is_in_use(int state_dir);
 
-/* Appends a sentence about why registry_open() failed with that -errno. */
-int engine_explain(const struct registry_options *options, int error,
-		   struct buffer *b);
-
 /* The engine for what the options say, and the share. Returns 0; -EXDEV (the
  * share says another address), -EBUSY, -ENOTEMPTY (its records are on the share
  * so far: a mount lives that uses them, or there are some); -ETIMEDOUT, -EINTR,
- * or another -errno. */
+ * or another -errno, and then has said why (registry_options). */
 int engine_open(struct engine **ret_engine,
 		const struct registry_options *options, const struct wait *w);
 
@@ -269,10 +265,11 @@ static inline void engine_sign(struct engine *e, struct signature *ret_state)
 	e->type->sign(e, ret_state);
 }
 
-/* Appends why it may be that engine_begin() or _commit() were not in time. */
-static inline void engine_explain_delay(struct engine *e, struct buffer *b)
+/* Any thread: appends a sentence about why a decision failed with that -errno;
+ * -ETIMEDOUT: why it may be that engine_begin() or _commit() were not in time. */
+static inline void engine_explain(struct engine *e, int error, struct buffer *b)
 {
-	e->type->explain_delay(e, b);
+	e->type->explain(e, error, b);
 }
 
 /* A number that is the same as long as all records are but our own open ones;

@@ -41,6 +41,7 @@ struct etcd_engine {
 	bool observer;
 	unsigned lease_seconds;
 	struct etcd_address address;
+	struct etcd_secrets secrets;
 	char instance[sizeof(VIEW_INSTANCES) + LEASE_ID_SIZE];
 	char station[sizeof(VIEW_STATIONS) + LEASE_ID_SIZE];
 	char step_key[sizeof(VIEW_STEPS) + LEASE_ID_SIZE];
@@ -414,12 +415,20 @@ static int is_in_use(struct engine *e)
 	return r < 0 ? r : keys.len > 0;
 }
 
-static void explain_delay(struct engine *e, struct buffer *b)
+static void explain(struct engine *e, int error, struct buffer *b)
 {
-	buffer_printf(b,
-		      "no answer from '%s'; more than half of its members must "
-		      "be up and reached",
-		      e->where);
+	_cleanup_buffer_ struct buffer why = {};
+
+	etcd_explain(&of(e)->talk, &why);
+	if (error == -ETIMEDOUT)
+		buffer_printf(b,
+			      "no answer from '%s'%s%s; more than half of its "
+			      "members must be up and reached",
+			      e->where, why.len ? ": " : "",
+			      why.len ? why.data : "");
+	else
+		buffer_printf(b, "'%s': %s", e->where,
+			      why.len ? why.data : strerror(-error));
 }
 
 static uint64_t others(struct engine *e)
@@ -580,6 +589,7 @@ static void free_engine(struct engine *e)
 	etcd_step_release(&x->doubted);
 	etcd_step_release(&x->wrong);
 	etcd_view_release(&x->view);
+	etcd_secrets_release(&x->secrets);
 	etcd_address_release(&x->address);
 	free(x->where);
 	free(x);
@@ -609,7 +619,7 @@ static const struct engine_type etcd_engine_type = {
 	.probe = probe,
 	.sign = sign,
 	.is_in_use = is_in_use,
-	.explain_delay = explain_delay,
+	.explain = explain,
 };
 
 /* A tool's steps have a key, too, for as long as it runs. */
@@ -623,19 +633,19 @@ static void name_observer(struct etcd_engine *x)
 }
 
 static int connect_to(struct etcd_engine *x, const char *address,
-		      const struct wait *w)
+		      struct buffer *why, const struct wait *w)
 {
 	int r = etcd_address_parse(&x->address, address);
 
 	if (r == 0)
-		r = etcd_address_read_secrets(&x->address);
+		r = etcd_secrets_read(&x->secrets, &x->address, why);
 	if (r == 0 && !(x->where = strdup(address)))
 		r = -ENOMEM;
 	if (r == 0)
-		r = etcd_init(&x->talk, &x->address);
+		r = etcd_init(&x->talk, &x->address, &x->secrets);
 	if (r == 0)
-		r = etcd_follow_init(&x->follow, &x->address, &x->view,
-				     x->instance);
+		r = etcd_follow_init(&x->follow, &x->address, &x->secrets,
+				     &x->view, x->instance);
 	if (r < 0)
 		return r;
 	x->engine.where = x->where;
@@ -650,6 +660,7 @@ int engine_etcd_open(struct engine **ret_engine,
 		     const char *address, const struct wait *w)
 {
 	struct etcd_engine *x = calloc(1, sizeof(*x));
+	_cleanup_buffer_ struct buffer why = {};
 	int r;
 
 	if (!x)
@@ -667,7 +678,13 @@ int engine_etcd_open(struct engine **ret_engine,
 	if (x->observer)
 		name_observer(x);
 	if (r == 0)
-		r = connect_to(x, address, w);
+		r = connect_to(x, address, &why, w);
+	if (r < 0 && options->why) {
+		if (why.len)
+			buffer_append(options->why, why.data, why.len);
+		else if (x->engine.where)
+			explain(&x->engine, r, options->why);
+	}
 	if (r < 0) {
 		x->observer = true; /* there is nothing to leave */
 		free_engine(&x->engine);

@@ -169,11 +169,15 @@ static int is_in_use(struct engine *e)
 	return engine_is_in_use(of(e)->state_dir);
 }
 
-static void explain_delay(struct engine *e, struct buffer *b)
+static void explain(struct engine *e, int error, struct buffer *b)
 {
 	const struct filelock *l = &of(e)->filelock;
 	char holder[128];
 
+	if (error != -ETIMEDOUT) {
+		buffer_printf(b, "'%s': %s", e->where, strerror(-error));
+		return;
+	}
 	lockholder_describe(l->dirfd, l->name, holder, sizeof(holder));
 	buffer_printf(b,
 		      "another program holds the file lock '%s' (%s); it must "
@@ -237,7 +241,7 @@ static void tell_unsure(void *engine, int error)
 {
 	const struct file_engine *f = engine;
 
-	f->hooks.on_unsure(f->hooks.arg, error);
+	f->hooks.on_unsure(f->hooks.arg, error, NULL);
 }
 
 static void tell_sure(void *engine)
@@ -314,7 +318,7 @@ static const struct engine_type file_engine_type = {
 	.probe = judge,
 	.sign = sign,
 	.is_in_use = is_in_use,
-	.explain_delay = explain_delay,
+	.explain = explain,
 };
 
 static int open_leases(struct file_engine *f, const struct registry_options *o)

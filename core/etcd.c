@@ -8,21 +8,15 @@
 
 #include "core/base64.h"
 #include "core/cleanup.h"
+#include "core/etcd_judge.h"
 #include "core/json.h"
 
-#define CONNECT_MS 500
+#define CONNECT_MS 1000L /* where there is no other limit */
 #define PATIENCE_MAX_MS 60000
 #define PAUSE (20 * NSEC_PER_MSEC) /* when all members were asked once */
-#define REPLY_MAX (1UL << 30)
+#define REPLY_MAX (1UL << 28)
 #define LOOK_EVERY_MS 20
 #define LISTEN_LOOK_MS 10000 /* or when woken */
-
-/* google.golang.org/grpc/codes, which the gateway hands on */
-#define GRPC_INVALID_ARGUMENT 3
-#define GRPC_NOT_FOUND 5
-#define GRPC_PERMISSION_DENIED 7
-#define GRPC_RESOURCE_EXHAUSTED 8
-#define GRPC_UNAUTHENTICATED 16
 
 /* ---- what is in a reply ---- */
 
@@ -80,17 +74,16 @@ static bool take_line(struct answer *a, const char *line, size_t len)
 static size_t take(char *data, size_t one, size_t n, void *arg)
 {
 	struct answer *a = arg;
-	size_t begin = 0;
+	size_t begin = 0, seen = a->text.len;
 	char *end;
 
 	if (a->text.len + n > REPLY_MAX || buffer_append(&a->text, data, n) < 0)
 		return 0;
 	while (a->on_line && !a->enough &&
-	       (end = memchr(a->text.data + begin, '\n',
-			     a->text.len - begin))) {
+	       (end = memchr(a->text.data + seen, '\n', a->text.len - seen))) {
 		a->enough = !take_line(a, a->text.data + begin,
 				       (size_t)(end - a->text.data) - begin);
-		begin = (size_t)(end - a->text.data) + 1;
+		seen = begin = (size_t)(end - a->text.data) + 1;
 	}
 	memmove(a->text.data, a->text.data + begin, a->text.len - begin);
 	a->text.len -= begin;
@@ -148,6 +141,7 @@ static CURLcode perform(struct etcd *c, const char *what,
 	_cleanup_buffer_ struct buffer url = {};
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
+	c->said[0] = '\0';
 	if (buffer_printf(&url, "%s/v3/%s", c->address->urls[c->at], what) ==
 	    0) {
 		curl_easy_setopt(c->curl, CURLOPT_URL, url.data);
@@ -156,6 +150,8 @@ static CURLcode perform(struct etcd *c, const char *what,
 				 (curl_off_t)body->len);
 		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body->data);
 		curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, ms);
+		curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS,
+				 ms ? (ms + 1) / 2 : CONNECT_MS);
 		curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, a);
 		code = transfer(c, w, ms ? LOOK_EVERY_MS : LISTEN_LOOK_MS);
 		curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
@@ -166,75 +162,6 @@ static CURLcode perform(struct etcd *c, const char *what,
 	return code;
 }
 
-/* ---- what came of it ---- */
-
-static bool was_not_sent(CURLcode code)
-{
-	return code == CURLE_COULDNT_CONNECT ||
-	       code == CURLE_COULDNT_RESOLVE_HOST;
-}
-
-static bool is_our_certificate(CURLcode code)
-{
-	return code == CURLE_PEER_FAILED_VERIFICATION ||
-	       code == CURLE_SSL_CERTPROBLEM ||
-	       code == CURLE_SSL_CACERT_BADFILE;
-}
-
-/* What etcd says of a request: 0 to try again, or the -errno for good. */
-static int judge_refusal(struct etcd *c, const cJSON *reply)
-{
-	const cJSON *error = etcd_field(reply, "error");
-	const char *why = cJSON_IsString(error) ? error->valuestring : "";
-
-	switch (etcd_number(reply, "code")) {
-	case GRPC_INVALID_ARGUMENT:
-		if (strstr(why, "too large") || strstr(why, "too many"))
-			return -E2BIG;
-		return strstr(why, "user") || strstr(why, "auth") ? -EACCES
-								  : -EIO;
-	case GRPC_NOT_FOUND:
-		return -ENOKEY;
-	case GRPC_PERMISSION_DENIED:
-		return -EACCES;
-	case GRPC_RESOURCE_EXHAUSTED:
-		return strstr(why, "space") ? -ENOSPC : -E2BIG;
-	case GRPC_UNAUTHENTICATED:
-		if (!c->token)
-			return -EACCES;
-		free(take_ptr(c->token)); /* it was for a while only */
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-/* 0 to try again with another member. */
-static int judge(struct etcd *c, CURLcode code, long status,
-		 const struct buffer *text, cJSON **ret_reply)
-{
-	_cleanup_reply_ cJSON *reply = NULL;
-	int r;
-
-	if (code == CURLE_OUT_OF_MEMORY)
-		return -ENOMEM;
-	if (is_our_certificate(code))
-		return -EACCES;
-	c->maybe |= code != CURLE_OK && !was_not_sent(code);
-	if (code != CURLE_OK)
-		return 0;
-	reply = cJSON_ParseWithLength(text->len ? text->data : "", text->len);
-	if (status == 200) {
-		*ret_reply = take_ptr(reply);
-		return *ret_reply ? 1 : -EBADMSG;
-	}
-	if (!reply && status == 404)
-		return -EBADMSG;
-	r = judge_refusal(c, reply);
-	c->maybe |= r == 0 && status != 401;
-	return r;
-}
-
 /* ---- who we are ---- */
 
 static int log_in(struct etcd *c, const struct wait *w);
@@ -243,13 +170,19 @@ static int try_once(struct etcd *c, const char *what, const struct buffer *body,
 		    const struct wait *w, long patience, cJSON **ret_reply)
 {
 	struct answer a = {};
-	long left = time_left_ms(w), status;
-	CURLcode code;
+	struct etcd_outcome o = { .text = &a.text, .said = c->said };
+	long left = time_left_ms(w);
+	curl_off_t secured = 0;
+	long connects = 0;
 	int r;
 
-	code = perform(c, what, body, w, left < patience ? left : patience, &a,
-		       &status);
-	r = judge(c, code, status, &a.text, ret_reply);
+	o.code = perform(c, what, body, w, left < patience ? left : patience,
+			 &a, &o.status);
+	curl_easy_getinfo(c->curl, CURLINFO_APPCONNECT_TIME_T, &secured);
+	curl_easy_getinfo(c->curl, CURLINFO_NUM_CONNECTS, &connects);
+	o.secured = secured > 0;
+	o.fresh = connects > 0;
+	r = etcd_judge(c, &o, ret_reply);
 	buffer_release(&a.text);
 	return r;
 }
@@ -258,12 +191,16 @@ static int try_all(struct etcd *c, const char *what, const struct buffer *body,
 		   const struct wait *w, cJSON **ret_reply)
 {
 	long patience = ETCD_ANSWER_MS;
+	size_t refusals = 0; /* in a row */
 
 	for (size_t tries = 1;; tries++) {
 		int r = try_once(c, what, body, w, patience, ret_reply);
 
-		if (r != 0)
-			return r < 0 ? r : 0;
+		if (r > 0)
+			return 0;
+		refusals = r < 0 ? refusals + 1 : 0;
+		if (r < 0 && (!c->only_here || refusals >= c->address->n))
+			return r;
 		etcd_turn_away(c);
 		if (tries % c->address->n == 0 && patience < PATIENCE_MAX_MS)
 			patience *= 2; /* they may all be slow */
@@ -271,7 +208,7 @@ static int try_all(struct etcd *c, const char *what, const struct buffer *body,
 					  : wait_sleep(w, PAUSE);
 		if (r < 0)
 			return r;
-		if (c->address->user && !c->token &&
+		if (c->secrets->user && !c->token &&
 		    strcmp(what, "auth/authenticate") != 0) {
 			r = log_in(c, w);
 			if (r < 0)
@@ -280,29 +217,39 @@ static int try_all(struct etcd *c, const char *what, const struct buffer *body,
 	}
 }
 
+/* It becomes a line of a request's head. */
+static bool is_token(const char *text)
+{
+	while (*text > ' ' && *text < 127)
+		text++;
+	return !*text;
+}
+
 static int log_in(struct etcd *c, const struct wait *w)
 {
 	_cleanup_buffer_ struct buffer body = {};
 	_cleanup_reply_ cJSON *reply = NULL;
-	const struct etcd_address *a = c->address;
+	const struct etcd_secrets *s = c->secrets;
 	const cJSON *token;
 	int r = buffer_append_string(&body, "{\"name\":");
 
 	if (r == 0)
-		r = json_append_string(&body, a->user);
+		r = json_append_string(&body, s->user);
 	if (r == 0)
 		r = buffer_append_string(&body, ",\"password\":");
 	if (r == 0)
-		r = json_append_string(&body, a->password ? a->password : "");
+		r = json_append_string(&body, s->password);
 	if (r == 0)
 		r = buffer_append_string(&body, "}");
 	if (r == 0)
 		r = try_all(c, "auth/authenticate", &body, w, &reply);
+	if (body.data)
+		explicit_bzero(body.data, body.cap);
 	if (r < 0)
 		return r;
 	token = etcd_field(reply, "token");
-	if (!cJSON_IsString(token))
-		return -EACCES;
+	if (!cJSON_IsString(token) || !is_token(token->valuestring))
+		return -EBADMSG;
 	c->token = strdup(token->valuestring);
 	return c->token ? 0 : -ENOMEM;
 }
@@ -312,7 +259,7 @@ int etcd_call(struct etcd *c, const char *what, const struct buffer *body,
 {
 	int r = 0;
 
-	if (c->address->user && !c->token)
+	if (c->secrets->user && !c->token)
 		r = log_in(c, w);
 	c->maybe = false;
 	return r < 0 ? r : try_all(c, what, body, w, ret_reply);
@@ -329,12 +276,12 @@ int etcd_listen(struct etcd *c, const char *what, const struct buffer *body,
 
 	for_login.interrupted = w->interrupted;
 	for_login.interrupted_arg = w->interrupted_arg;
-	if (c->address->user && !c->token)
+	if (c->secrets->user && !c->token)
 		r = log_in(c, &for_login);
 	if (r == 0)
 		perform(c, what, body, w, 0, &a, &status);
 	if (r == 0 && status == 401)
-		free(take_ptr(c->token));
+		etcd_log_out(c);
 	buffer_release(&a.text);
 	return r == 0 && !a.enough ? wait_check(w) : r;
 }
@@ -342,6 +289,11 @@ int etcd_listen(struct etcd *c, const char *what, const struct buffer *body,
 void etcd_wake(struct etcd *c)
 {
 	curl_multi_wakeup(c->multi);
+}
+
+void etcd_log_out(struct etcd *c)
+{
+	free(take_ptr(c->token));
 }
 
 void etcd_turn_away(struct etcd *c)
@@ -356,53 +308,68 @@ static void init_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static void set_secrets(CURL *curl, const struct etcd_address *a)
+static void set_tls(CURL *curl, const struct etcd_secrets *s)
 {
-	if (a->ca) {
-		curl_easy_setopt(curl, CURLOPT_CAINFO, a->ca);
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	/* a certificate that was renewed counts from the next connection on */
+	curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	if (s->ca) {
+		curl_easy_setopt(curl, CURLOPT_CAINFO, s->ca);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
-	if (a->cert)
-		curl_easy_setopt(curl, CURLOPT_SSLCERT, a->cert);
-	if (a->key)
-		curl_easy_setopt(curl, CURLOPT_SSLKEY, a->key);
+	if (s->cert)
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, s->cert);
+	if (s->key)
+		curl_easy_setopt(curl, CURLOPT_SSLKEY, s->key);
+	/* none, or the terminal would be asked for one */
+	curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");
 }
 
-int etcd_init(struct etcd *c, const struct etcd_address *address)
+/* Nothing of the environment's: no proxy, no signal, no redirection. */
+static void set_options(struct etcd *c)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, init_curl);
-	*c = (struct etcd){ .address = address,
-			    .multi = curl_multi_init(),
-			    .curl = curl_easy_init() };
-	if (!c->curl || !c->multi) {
-		etcd_release(c);
-		return -ENOMEM;
-	}
-	/* nothing of the environment's: no proxy, no signal, no redirection */
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPIDLE, 5L);
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPINTVL, 2L);
 	curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	set_secrets(c->curl, address);
+	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->said);
+	set_tls(c->curl, c->secrets);
+}
+
+int etcd_init(struct etcd *c, const struct etcd_address *address,
+	      const struct etcd_secrets *secrets)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, init_curl);
+	*c = (struct etcd){ .address = address,
+			    .secrets = secrets,
+			    .multi = curl_multi_init(),
+			    .curl = curl_easy_init() };
+	pthread_mutex_init(&c->mutex, NULL);
+	if (!c->curl || !c->multi) {
+		etcd_release(c);
+		return -ENOMEM;
+	}
+	set_options(c);
 	return 0;
 }
 
 void etcd_release(struct etcd *c)
 {
+	if (!c->address)
+		return;
 	if (c->curl)
 		curl_easy_cleanup(c->curl);
 	if (c->multi)
 		curl_multi_cleanup(c->multi);
 	free(c->token);
-	c->curl = NULL;
-	c->multi = NULL;
-	c->token = NULL;
+	buffer_release(&c->why);
+	pthread_mutex_destroy(&c->mutex);
+	*c = (struct etcd){};
 }

@@ -7,7 +7,11 @@
  *
  * A member that does not answer within ETCD_ANSWER_MS is left for the next one,
  * and the same request is made again: it must be one that may be made twice.
- * When all have been asked, they are given twice as long.
+ * When all have been asked, they are given twice as long. So it is with one who
+ * refuses us, or whom we refuse, by a certificate, until all do.
+ *
+ * Who has a user and a password gets a token for them, and another one when
+ * that has run out.
  *
  * One conversation serves one thread at a time.
  */
@@ -16,32 +20,43 @@
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include "core/buffer.h"
 #include "core/etcd_address.h"
+#include "core/etcd_secrets.h"
 #include "core/wait.h"
 
 #define ETCD_ANSWER_MS 1000
 
 struct etcd {
 	const struct etcd_address *address; /* borrowed */
+	const struct etcd_secrets *secrets; /* borrowed */
 	CURLM *multi;
 	CURL *curl;
-	_Atomic size_t at; /* which member we talk to */
-	bool maybe;  /* etcd_call(): the last request failed, but may have been
-			served, or will be */
-	char *token; /* of the user, once he is known there */
+	char said[CURL_ERROR_SIZE]; /* by curl */
+	_Atomic size_t at;	    /* which member we talk to */
+	bool maybe; /* etcd_call(): the last request failed, but may have been
+		       served, or will be */
+	bool only_here; /* the last request failed, but another member may be
+			   in order */
+	unsigned slams; /* so often in a row TLS came to nothing */
+	char *token;	/* of the user, once he is known there */
+
+	pthread_mutex_t mutex; /* a leaf */
+	struct buffer why;     /* under mutex: see etcd_explain() */
 };
 
 /* Returns 0 or -ENOMEM. */
-int etcd_init(struct etcd *c, const struct etcd_address *address);
+int etcd_init(struct etcd *c, const struct etcd_address *address,
+	      const struct etcd_secrets *secrets);
 void etcd_release(struct etcd *c);
 
 /* Makes a request, until a member answers it. Returns 0 with the reply, for
- * cJSON_Delete(); -ETIMEDOUT or -EINTR; or what etcd says of it: -EACCES (user,
- * password or certificate), -E2BIG, -ENOSPC, -ENOKEY (there is no such lease),
- * -EBADMSG (that is no etcd's answer), -EIO. */
+ * cJSON_Delete(); -ETIMEDOUT or -EINTR; or what etcd says of it: -EACCES (a
+ * user, password or certificate), -E2BIG, -ENOSPC, -ENOKEY (there is no such
+ * lease), -EBADMSG (that is no etcd's answer), -EIO. */
 int etcd_call(struct etcd *c, const char *what, const struct buffer *body,
 	      const struct wait *w, cJSON **ret_reply);
 
@@ -54,6 +69,13 @@ int etcd_listen(struct etcd *c, const char *what, const struct buffer *body,
 
 /* The next member is to be asked. */
 void etcd_turn_away(struct etcd *c);
+
+/* Who we are must be said anew. */
+void etcd_log_out(struct etcd *c);
+
+/* Any thread: appends a sentence about what was wrong with the last attempt, if
+ * there is one to say. */
+void etcd_explain(struct etcd *c, struct buffer *b);
 
 /* From another thread: whether it still is right to wait is to be looked at. */
 void etcd_wake(struct etcd *c);

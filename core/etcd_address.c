@@ -27,11 +27,6 @@ void etcd_address_release(struct etcd_address *a)
 	for (size_t i = 0; i < a->n; i++)
 		free(a->urls[i]);
 	free(a->prefix);
-	free(a->ca);
-	free(a->cert);
-	free(a->key);
-	free(a->user);
-	free(a->password);
 	*a = (struct etcd_address){};
 }
 
@@ -111,69 +106,5 @@ int etcd_address_parse(struct etcd_address *ret_address, const char *text)
 		etcd_address_release(&a);
 	else
 		*ret_address = a;
-	return r;
-}
-
-/* ---- secrets ---- */
-
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t");
-	len = strlen(text);
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
-static int take_line(struct etcd_address *a, char *line)
-{
-	const struct {
-		const char *name;
-		char **value;
-	} fields[] = {
-		{ "ca", &a->ca },
-		{ "cert", &a->cert },
-		{ "key", &a->key },
-		{ "user", &a->user },
-		{ "password", &a->password },
-	};
-	char *equals = strchr(line, '=');
-
-	line = trim(line);
-	if (!*line || *line == '#')
-		return 0;
-	if (!equals)
-		return -EINVAL;
-	*equals = '\0';
-	line = trim(line);
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		if (strcmp(line, fields[i].name) != 0)
-			continue;
-		free(*fields[i].value);
-		*fields[i].value = strdup(trim(equals + 1));
-		return *fields[i].value ? 0 : -ENOMEM;
-	}
-	return -EINVAL;
-}
-
-int etcd_address_read_secrets(struct etcd_address *a)
-{
-	const char *name = secure_getenv(ETCD_SECRETS_VARIABLE);
-	FILE *file = fopen(name ? name : ETCD_SECRETS, "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-	int r = 0;
-
-	/* who may not read it goes without: it may not be meant for him */
-	if (!file)
-		return name || (errno != ENOENT && errno != EACCES &&
-				errno != ENOTDIR)
-			       ? -errno
-			       : 0;
-	while (r == 0 && getline(&line, &size, file) >= 0)
-		r = take_line(a, line);
-	fclose(file);
 	return r;
 }

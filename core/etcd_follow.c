@@ -8,6 +8,7 @@
 #include "core/etcd_step.h"
 
 #define AGAIN_MS 50	/* before another member is listened to */
+#define REFUSED_MS 1000 /* before we say anew who we are */
 #define READ_MS 10000	/* reading all */
 #define ASK_MS 1500	/* one answer of the pulse's, of any member */
 #define DECIDE_MS 10000 /* taking the lease again */
@@ -58,7 +59,7 @@ int etcd_follow_take(struct etcd_view *v, const char *prefix, const cJSON *line)
 	if (etcd_number(result, "compact_revision"))
 		return -ESTALE;
 	if (etcd_is_true(result, "canceled"))
-		return -EIO;
+		return -EACCES;
 	return take_events(v, prefix, result);
 }
 
@@ -128,7 +129,8 @@ static int format_watch(struct etcd_follow *f, struct buffer *b)
 		      : r;
 }
 
-static void listen_once(struct etcd_follow *f)
+/* Returns how many ms not to listen again. */
+static unsigned listen_once(struct etcd_follow *f)
 {
 	struct wait w = { .deadline = UINT64_MAX,
 			  .interrupted = is_to_stop,
@@ -144,9 +146,13 @@ static void listen_once(struct etcd_follow *f)
 		for_reading.interrupted = is_to_stop;
 		for_reading.interrupted_arg = f;
 		etcd_follow_read(&f->listen, f->view, f->prefix, &for_reading);
-		return;
+		return AGAIN_MS;
 	}
 	etcd_turn_away(&f->listen);
+	if (h.error != -EACCES)
+		return AGAIN_MS;
+	etcd_log_out(&f->listen); /* a watch outlives what it was begun with */
+	return REFUSED_MS;
 }
 
 static void sleep_ms(struct etcd_follow *f, unsigned ms)
@@ -161,9 +167,10 @@ static void *listen_on(void *follow)
 	struct etcd_follow *f = follow;
 
 	while (!f->closing) {
-		listen_once(f);
+		unsigned ms = listen_once(f);
+
 		f->turn = false;
-		sleep_ms(f, AGAIN_MS);
+		sleep_ms(f, ms);
 	}
 	return NULL;
 }
@@ -218,6 +225,15 @@ static int keep_alive(struct etcd_follow *f, const struct wait *w)
 	return r;
 }
 
+static void tell_unsure(struct etcd_follow *f, int error)
+{
+	_cleanup_buffer_ struct buffer why = {};
+
+	etcd_explain(&f->ask, &why);
+	f->hooks.on_unsure(f->hooks.arg, error == -ETIMEDOUT ? 0 : error,
+			   why.data);
+}
+
 static void beat(struct etcd_follow *f)
 {
 	struct wait w = wait_for_ms(ASK_MS);
@@ -234,11 +250,11 @@ static void beat(struct etcd_follow *f)
 		w.interrupted_arg = f;
 		r = f->hooks.decide(f->hooks.arg, &w);
 	}
-	if (f->closing || (r < 0) == f->unsure)
+	if (f->closing || r == f->error)
 		return;
-	f->unsure = r < 0;
-	if (f->unsure)
-		f->hooks.on_unsure(f->hooks.arg, r == -ETIMEDOUT ? 0 : r);
+	f->error = r;
+	if (r < 0)
+		tell_unsure(f, r);
 	else
 		f->hooks.on_sure(f->hooks.arg);
 }
@@ -285,7 +301,8 @@ void etcd_follow_lose(struct etcd_follow *f)
 /* ---- beginning and end ---- */
 
 int etcd_follow_init(struct etcd_follow *f, const struct etcd_address *address,
-		     struct etcd_view *view, const char *instance)
+		     const struct etcd_secrets *secrets, struct etcd_view *view,
+		     const char *instance)
 {
 	int r;
 
@@ -294,8 +311,8 @@ int etcd_follow_init(struct etcd_follow *f, const struct etcd_address *address,
 				   .view = view };
 	pthread_mutex_init(&f->mutex, NULL);
 	pthread_cond_init(&f->wake, NULL);
-	r = etcd_init(&f->listen, address);
-	return r == 0 ? etcd_init(&f->ask, address) : r;
+	r = etcd_init(&f->listen, address, secrets);
+	return r == 0 ? etcd_init(&f->ask, address, secrets) : r;
 }
 
 int etcd_follow_start(struct etcd_follow *f, unsigned beat_ms,

@@ -30,7 +30,7 @@ struct etcd_follow {
 	bool started;
 	_Atomic bool closing;
 	_Atomic bool turn; /* the listener is to listen to another */
-	bool unsure;	   /* of the pulse */
+	int error;	   /* of the pulse: it is cut off by that; or 0 */
 
 	pthread_mutex_t mutex; /* a leaf */
 	pthread_cond_t wake;
@@ -39,7 +39,8 @@ struct etcd_follow {
 };
 
 int etcd_follow_init(struct etcd_follow *f, const struct etcd_address *address,
-		     struct etcd_view *view, const char *instance);
+		     const struct etcd_secrets *secrets, struct etcd_view *view,
+		     const char *instance);
 void etcd_follow_release(struct etcd_follow *f);
 
 /* The view is read, and the lease taken. Returns 0 or -errno. */
@@ -60,7 +61,8 @@ int etcd_follow_read(struct etcd *c, struct etcd_view *v, const char *prefix,
 		     const struct wait *w);
 
 /* Tells the view what one line of a watch says. Returns 0, -ESTALE (what was
- * missed is not to be had any more: it must be read anew), or another -errno. */
+ * missed is not to be had any more: it must be read anew), -EACCES (nothing
+ * more is told us), or another -errno. */
 int etcd_follow_take(struct etcd_view *v, const char *prefix,
 		     const cJSON *line);
 

@@ -8,8 +8,8 @@
  *
  *	locks/PATH	a record
  *	instances/ID	a mount that lives, by its lease: gone when that ends
- *	stations/ID	where it runs (core/station.h), as long as it has
- *records steps/ID	its last step, so that it knows its own
+ *	stations/ID	where it runs (core/station.h), while it has records
+ *	steps/ID	its last step, so that it knows its own
  *
  * News of a key may come late and twice: by its changes, by a reply that read
  * it, by our own writing. Of each key is known as of which revision that is,

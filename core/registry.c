@@ -204,15 +204,9 @@ int registry_snapshot_others(struct registry *r, struct snapshot **ret_snapshot)
 					 ret_snapshot);
 }
 
-int registry_explain(const struct registry_options *options, int error,
-		     struct buffer *b)
+void registry_explain(struct registry *r, int error, struct buffer *b)
 {
-	return engine_explain(options, error, b);
-}
-
-void registry_explain_delay(struct registry *r, struct buffer *b)
-{
-	engine_explain_delay(r->engine, b);
+	engine_explain(r->engine, error, b);
 }
 
 const char *registry_where(const struct registry *r)
@@ -256,24 +250,25 @@ static int join(struct registry *r)
 	return q.result;
 }
 
-static void tell(struct registry *r, int type, int error)
+static void tell(struct registry *r, int type, int error, const char *why)
 {
 	struct registry_event event = { .type = type,
 					.path = r->engine->keeper,
-					.error = error };
+					.error = error,
+					.why = why };
 
 	if (r->options.on_event)
 		r->options.on_event(r->options.on_event_arg, &event);
 }
 
-static void tell_unsure(void *registry, int error)
+static void tell_unsure(void *registry, int error, const char *why)
 {
-	tell(registry, REGISTRY_UNSURE, error);
+	tell(registry, REGISTRY_UNSURE, error, why);
 }
 
 static void tell_sure(void *registry)
 {
-	tell(registry, REGISTRY_SURE, 0);
+	tell(registry, REGISTRY_SURE, 0, NULL);
 }
 
 static int decide_nothing(void *registry, const struct wait *w)
@@ -345,7 +340,10 @@ int registry_open(struct registry **ret_registry,
 	pthread_cond_init(&r->wanted, NULL);
 	snapshot_cache_init(&r->snapshots);
 	err = start(r, w);
+	r->options.why = NULL;
 	if (err < 0) {
+		if (options->why && !options->why->len)
+			engine_explain(r->engine, err, options->why);
 		release(r);
 		return err;
 	}

@@ -67,6 +67,7 @@ struct registry_event {
 	const char *path;
 	const struct record *record; /* NULL if there is none to show */
 	int error;		     /* -errno */
+	const char *why; /* REGISTRY_UNSURE: a sentence about it, or NULL */
 };
 
 struct registry_options {
@@ -87,6 +88,9 @@ struct registry_options {
 	void (*on_event)(void *arg, const struct registry_event *event);
 	void *on_event_arg;
 	struct measures *measures; /* borrowed; NULL: nothing is counted */
+	/* Borrowed, for registry_open() only: a sentence about why it failed is
+	 * appended; NULL: nobody asks. */
+	struct buffer *why;
 	/* Whether another file is at a path of ours than the one that is open:
 	 * then its record is not put back. Asked under the file lock, with no
 	 * mutex held; NULL: it never is. */
@@ -106,12 +110,8 @@ void registry_close(struct registry *r);
  * registry_checkout(), _keep() and _seize() return -EIO. Asks nobody. */
 bool registry_is_sure(const struct registry *r);
 
-/* Appends a sentence about why registry_open() failed with that -errno. */
-int registry_explain(const struct registry_options *options, int error,
-		     struct buffer *b);
-
-/* The same of a request that failed with -ETIMEDOUT. */
-void registry_explain_delay(struct registry *r, struct buffer *b);
+/* Appends a sentence about why a request failed with that -errno. */
+void registry_explain(struct registry *r, int error, struct buffer *b);
 
 /* Where the records are, for messages. */
 const char *registry_where(const struct registry *r);

@@ -96,19 +96,9 @@ static bool is_told_to_stop(void *unused)
 
 /* ---- what stands behind the operations ---- */
 
-static void say_why(const struct camfs *fs,
-		    const struct registry_options *options, int error)
-{
-	_cleanup_buffer_ struct buffer why = {};
-
-	if (registry_explain(options, error, &why) == 0)
-		log_error("cannot read the records of '%s' within %u ms: %s",
-			  fs->options->share, fs->options->lock_timeout,
-			  why.data);
-}
-
 static int open_registry(struct camfs *fs)
 {
+	_cleanup_buffer_ struct buffer why = {};
 	struct registry_options options = {
 		.share_dir = fs->share.root_fd,
 		.state_dir = fs->share.state_fd,
@@ -124,14 +114,20 @@ static int open_registry(struct camfs *fs)
 		.on_event_arg = fs,
 		.was_replaced = notice_was_replaced,
 		.measures = metrics_measures(fs->metrics),
+		.why = &why,
 	};
 	struct wait w = wait_for_ms(fs->options->lock_timeout);
 	int r;
 
 	w.interrupted = is_told_to_stop;
 	r = registry_open(&fs->registry, &options, &w);
-	if (r < 0 && r != -EINTR)
-		say_why(fs, &options, r);
+	if (r == -ETIMEDOUT)
+		log_error("cannot read the records of '%s' within %u ms: %s",
+			  fs->options->share, fs->options->lock_timeout,
+			  why.data ? why.data : "");
+	else if (r < 0 && r != -EINTR)
+		log_error("cannot read the records of '%s': %s",
+			  fs->options->share, why.data ? why.data : "");
 	return r;
 }
 

@@ -84,7 +84,10 @@ static void tell_unsure(const struct camfs *fs, const struct registry_event *e)
 	}
 	log_error("cut off from %s (%s): nothing is checked out until it is "
 		  "back, and what is can be taken over by other hosts%s",
-		  e->path, e->error ? strerror(-e->error) : "it doesn't answer",
+		  e->path,
+		  e->why     ? e->why
+		  : e->error ? strerror(-e->error)
+			     : "it doesn't answer",
 		  registry_is_sure(fs->registry) ? ""
 		  : fs->passthrough ? "; what programs write to files they "
 				      "have open goes there all the same: the "

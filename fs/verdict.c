@@ -49,23 +49,18 @@ int verdict_sure(const struct caller *who, const char *what)
 	return -EIO;
 }
 
-static void say_what_is_slow(struct camfs *fs, const char *path)
+int verdict_failed(struct camfs *fs, const char *path, int error)
 {
 	_cleanup_buffer_ struct buffer why = {};
 
-	registry_explain_delay(fs->registry, &why);
-	log_error("cannot check out '%s' within %u ms: %s", path,
-		  fs->options->lock_timeout, why.data ? why.data : "");
-}
-
-int verdict_failed(struct camfs *fs, const char *path, int error)
-{
 	metrics_failed(fs->metrics, error);
+	registry_explain(fs->registry, error, &why);
 	if (error == -ETIMEDOUT)
-		say_what_is_slow(fs, path);
+		log_error("cannot check out '%s' within %u ms: %s", path,
+			  fs->options->lock_timeout, why.data ? why.data : "");
 	else if (error != -EINTR)
-		log_error("cannot check out '%s': recording it in '%s': %s",
-			  path, registry_where(fs->registry), strerror(-error));
+		log_error("cannot check out '%s': recording it in %s", path,
+			  why.data ? why.data : strerror(-error));
 	return error;
 }
 

@@ -8,7 +8,8 @@
 
 Deaf stands before a member, whose answers can be lost on their way.
 
-Keys is what is in one of them, below a prefix, read and written by HTTP.
+Keys is what is in one of them, below a prefix, read and written by HTTP. Secrets
+is a file as CAMLOCK_ETCD names it; Authority makes certificates to go with it.
 
 As a program it runs a command with one, for tests/mount/camtest.py:
 
@@ -21,6 +22,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -48,22 +50,88 @@ def decode(text):
     return os.fsdecode(base64.b64decode(text or ""))
 
 
+class Secrets:
+    """Those of a file, by name; {} without one."""
+
+    def __init__(self, file=None):
+        self.values = {}
+        if file:
+            with open(file, encoding="utf-8") as lines:
+                self.values = dict(map(str.strip, line.split("=", 1)) for line in lines
+                                   if "=" in line and line[0] != "#")
+
+    def context(self):
+        """As whom TLS knows us."""
+        context = ssl.create_default_context(cafile=self.values.get("ca"))
+        if "cert" in self.values:
+            context.load_cert_chain(self.values["cert"], self.values.get("key"))
+        return context
+
+
+class Authority:
+    """Signs certificates: NAME.pem and NAME.key in a folder."""
+
+    def __init__(self, folder, name="ca"):
+        self.folder, self.name = folder, name
+        os.makedirs(folder, exist_ok=True)
+        self.openssl("req", "-x509", *self.new_key(name), "-subj", "/CN=authority", "-days", "9",
+                     "-out", name + ".pem")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def new_key(self, name):
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", name + ".key")
+
+    def sign(self, name, days=9, subject=None, uses="serverAuth,clientAuth"):
+        """A new one, or in the place of an old one."""
+        with open(self.path(name + ".ext"), "w", encoding="ascii") as file:
+            file.write(f"subjectAltName=IP:127.0.0.1\nextendedKeyUsage={uses}\n")
+        new = name + ".new"
+        self.openssl("req", "-new", *self.new_key(new), "-subj", subject or "/CN=" + name,
+                     "-out", name + ".csr")
+        self.openssl("x509", "-req", "-in", name + ".csr", "-CA", self.name + ".pem", "-CAkey",
+                     self.name + ".key", "-CAcreateserial", "-days", str(days),
+                     "-extfile", name + ".ext", "-out", new + ".pem")
+        for kind in ".key", ".pem":
+            os.rename(self.path(new + kind), self.path(name + kind))
+
+
 class Keys:
     """Asks any of the members until one answers."""
 
-    def __init__(self, urls, prefix):
+    def __init__(self, urls, prefix, secrets=None):
         self.urls = list(urls)
         self.prefix = prefix
+        self.secrets = secrets or Secrets()
+        self.token = None
+
+    def send(self, what, question):
+        request = urllib.request.Request(f"{self.urls[0]}/v3/{what}", json.dumps(question).encode())
+        if self.token:
+            request.add_header("Authorization", self.token)
+        context = self.secrets.context() if self.urls[0].startswith("https:") else None
+        with urllib.request.urlopen(request, timeout=2, context=context) as answer:
+            return json.load(answer)
+
+    def log_in(self):
+        user, password = map(self.secrets.values.get, ("user", "password"))
+        if user and not self.token:
+            self.token = self.send("auth/authenticate", {"name": user, "password": password})["token"]
 
     def ask(self, what, question, seconds=10):
         deadline = time.monotonic() + seconds
         while True:
-            url = self.urls[0]
             try:
-                request = urllib.request.Request(f"{url}/v3/{what}", json.dumps(question).encode())
-                with urllib.request.urlopen(request, timeout=2) as answer:
-                    return json.load(answer)
+                self.log_in()
+                return self.send(what, question)
             except (OSError, urllib.error.URLError, ValueError):
+                self.token = None
                 self.urls.append(self.urls.pop(0))
                 if time.monotonic() > deadline:
                     raise
@@ -89,10 +157,10 @@ class Keys:
 
 
 class Member:
-    def __init__(self, folder, name, ports, options):
+    def __init__(self, folder, name, ports, options, scheme):
         self.folder = os.path.join(folder, name)
         self.name = name
-        self.scheme = "http"
+        self.scheme = scheme
         self.client, self.peer = ports
         self.options = options
         self.process = None
@@ -128,7 +196,9 @@ class Member:
 
 
 class Etcd:
-    def __init__(self, folder, members=1, options=(), wait=True):
+    """`authority`: with TLS, by its certificate "server", for who has one of it."""
+
+    def __init__(self, folder, members=1, options=(), wait=True, authority=None, secrets=None):
         if not shutil.which("etcd"):
             raise FileNotFoundError("etcd: Debian's etcd-server is not installed")
         self.folder = os.path.join(folder, "etcd")
@@ -136,7 +206,13 @@ class Etcd:
         ports = free_ports(2 * members)
         # a member that is late because the machine is busy is not gone
         options = ("--heartbeat-interval", "100", "--election-timeout", "1000", *options)
-        self.members = [Member(self.folder, f"m{i}", ports[2 * i:2 * i + 2], options)
+        if authority:
+            options = ("--cert-file", authority.path("server.pem"),
+                       "--key-file", authority.path("server.key"), "--client-cert-auth",
+                       "--trusted-ca-file", authority.path(authority.name + ".pem"), *options)
+        self.secrets = Secrets(secrets)
+        self.scheme = "https" if authority else "http"
+        self.members = [Member(self.folder, f"m{i}", ports[2 * i:2 * i + 2], options, self.scheme)
                         for i in range(members)]
         self.start()
         if wait:
@@ -158,21 +234,26 @@ class Etcd:
     def wait(self, seconds=30):
         """Until it can be written to, by way of every member."""
         for member in self.members:
-            Keys([member.url], "").ask("kv/put", {"key": encode("x"), "value": ""}, seconds)
+            Keys([member.url], "", self.secrets).ask(
+                "kv/put", {"key": encode("x"), "value": ""}, seconds)
 
     def leader(self):
         for member in self.members:
-            status = Keys([member.url], "").ask("maintenance/status", {})
+            status = Keys([member.url], "", self.secrets).ask("maintenance/status", {})
             if status.get("leader") == status["header"]["member_id"]:
                 return member
         return None
 
-    def address(self, prefix, scheme="etcd"):
+    @property
+    def hosts(self):
         hosts = ",".join(f"127.0.0.1:{m.client}" for m in self.members)
-        return f"{scheme}://{hosts}/{prefix}"
+        return f"{self.scheme.replace('http', 'etcd')}://{hosts}"
+
+    def address(self, prefix):
+        return f"{self.hosts}/{prefix}"
 
     def keys(self, prefix):
-        return Keys([m.url for m in self.members], prefix)
+        return Keys([m.url for m in self.members], prefix, self.secrets)
 
     def end(self):
         for member in self.members:
@@ -218,9 +299,11 @@ class Deaf:
 
 
 def keys_of(address):
-    """Those of an address as a mount is told it."""
-    hosts, prefix = address.removeprefix("etcd://").split("/", 1)
-    return Keys(["http://" + host for host in hosts.split(",")], prefix)
+    """Those of an address as a mount is told it, which has the same secrets."""
+    scheme, _, rest = address.partition("://")
+    hosts, _, prefix = rest.partition("/")
+    return Keys([f"{scheme.replace('etcd', 'http')}://{host}" for host in hosts.split(",")], prefix,
+                Secrets(os.environ.get("CAMLOCK_ETCD")))
 
 
 def run_with_one(command):
