@@ -192,12 +192,24 @@ class Share(type(Path())):
             return
         if not locked:
             self.state.mkdir(exist_ok=True)
-            with open(str(self.locks_json) + ".lock", "ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with FileLock(self):
                 self.write_records(records, locked=True)
             return
         with open(self.locks_json, "w", encoding="utf-8") as file:
             json.dump(records, file, indent=4)
+
+    def write_record(self, name, record):
+        """As a Python tool does it with one of them; None removes it."""
+        if self.registry and record is None:
+            self.keys.remove("locks/" + name)
+        elif self.registry:
+            self.keys.write("locks/" + name, json.dumps(record))
+        else:
+            with FileLock(self):
+                records = {**self.records(), name: record}
+                if record is None:
+                    del records[name]
+                self.write_records(records, locked=True)
 
     def add(self, name, content=b"old\n", mode=0o666):
         """A document everybody may write."""
@@ -213,6 +225,41 @@ class Share(type(Path())):
             wait_for(lambda: self.records() == {}, "locks.json ends as {}", seconds)
         else:
             wait_for(lambda: name not in self.records(), f"'{name}' is checked in", seconds)
+
+
+class FileLock:
+    """The file lock, as a Python tool takes it."""
+
+    def __init__(self, share):
+        self.path = str(share.locks_json) + ".lock"
+
+    def __enter__(self):
+        self.file = open(self.path, "ab")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+
+    def end(self):
+        """Whoever has forked since can do that, too."""
+        fcntl.flock(self.file, fcntl.LOCK_UN)
+
+    def __exit__(self, *_):
+        self.end()
+        self.file.close()
+
+
+class Frozen:
+    """The only member of an etcd answers nobody."""
+
+    def __init__(self, etcd):
+        self.etcd = etcd
+
+    def __enter__(self):
+        self.etcd.members[0].freeze()
+
+    def end(self):
+        os.kill(self.etcd.members[0].process.pid, signal.SIGCONT)
+
+    def __exit__(self, *_):
+        self.end()
 
 
 # ---- mounts ----
@@ -722,6 +769,20 @@ class Place:
         mount = Mount(at)
         self.mounts.append(mount)
         return mount.start(share, options, user, descriptors, host)
+
+    def standstill(self):
+        """To be asked for before the first mount; with it, nothing is decided:
+
+            standstill = place.standstill()
+            mount = place.mount()
+            with standstill:
+        """
+        if not REGISTRY:
+            return FileLock(self.share)
+        etcd = _etcd.Etcd(self.folder)  # the other is for the tests beside this one, too
+        self.at_end.append(etcd.end)
+        self.share.registry = etcd.address("share")
+        return Frozen(etcd)
 
     def person(self, who, **options):
         self.people.append(Person(who, **options))
