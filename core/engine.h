@@ -75,6 +75,9 @@ struct engine_type {
 	void (*discard)(struct engine *e);
 	void (*end)(struct engine *e);
 	bool (*is_untouched)(struct engine *e);
+	/* Both may be NULL. */
+	void (*mark)(struct engine *e);
+	int (*catch_up)(struct engine *e, const struct wait *w);
 
 	int (*peek)(struct engine *e, const char *key, struct buffer *ret_text);
 	int (*copy)(struct engine *e, struct entries *ret_entries,
@@ -236,8 +239,24 @@ static inline bool engine_is_untouched(struct engine *e)
 
 /* ---- reading ---- */
 
+/* Within a decision: as of its commit, engine_catch_up() has something to wait
+ * for. */
+static inline void engine_mark(struct engine *e)
+{
+	if (e->type->mark)
+		e->type->mark(e);
+}
+
+/* Waits until a copy has all that was recorded before our last mark or edit.
+ * Returns 0, -ETIMEDOUT or -EINTR. */
+static inline int engine_catch_up(struct engine *e, const struct wait *w)
+{
+	return e->type->catch_up ? e->type->catch_up(e, w) : 0;
+}
+
 /* The text of one record, as it is now. Returns 1, 0 if there is none, -EAGAIN
- * if that needs a decision to find out, or another -errno. */
+ * if that needs a decision to find out (then the text is what is thought of it,
+ * or nothing), or another -errno. */
 static inline int engine_peek(struct engine *e, const char *key,
 			      struct buffer *ret_text)
 {

@@ -326,7 +326,8 @@ static int commit(struct engine *e, bool edited, bool durable)
 	bool maybe = false;
 	int r;
 
-	if (!x->step.first && !x->step.listed && !x->step.broken) {
+	if (!x->step.first && !x->step.listed && !x->step.broken &&
+	    !x->step.writes) {
 		forget_wrong(x); /* others have changed all of it since */
 		return 0;
 	}
@@ -374,7 +375,25 @@ static bool is_untouched(struct engine *e)
 /* The view may be behind, and a mount that asks wants to know. */
 static int peek(struct engine *e, const char *key, struct buffer *ret_text)
 {
-	return -EAGAIN;
+	size_t len;
+	const char *text;
+	int r;
+
+	LOCK_SCOPE(&of(e)->view.mutex);
+	text = etcd_view_record(&of(e)->view, key, &len);
+	r = text ? buffer_append(ret_text, text, len) : 0;
+	return r < 0 ? r : -EAGAIN;
+}
+
+/* What was written before we wrote is seen before it. */
+static void mark(struct engine *e)
+{
+	of(e)->step.writes = true;
+}
+
+static int catch_up(struct engine *e, const struct wait *w)
+{
+	return etcd_view_catch_up(&of(e)->view, w);
 }
 
 static int copy(struct engine *e, struct entries *ret_entries,
@@ -612,6 +631,8 @@ static const struct engine_type etcd_engine_type = {
 	.discard = discard,
 	.end = end,
 	.is_untouched = is_untouched,
+	.mark = mark,
+	.catch_up = catch_up,
 	.peek = peek,
 	.copy = copy,
 	.is_current = is_current,

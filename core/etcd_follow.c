@@ -45,8 +45,8 @@ static int take_events(struct etcd_view *v, const char *prefix,
 			latest = mod;
 	}
 	/* the events of one revision come together */
-	if (r == 0 && latest > v->complete)
-		v->complete = latest;
+	if (r == 0)
+		etcd_view_set_complete(v, latest);
 	return r;
 }
 
@@ -87,8 +87,8 @@ int etcd_follow_read(struct etcd *c, struct etcd_view *v, const char *prefix,
 	r = etcd_step_learn_range(v, prefix, reply, revision);
 	if (r == 0)
 		r = etcd_view_forget_rest(v, "", revision);
-	if (r == 0 && revision > v->complete)
-		v->complete = revision;
+	if (r == 0)
+		etcd_view_set_complete(v, revision);
 	return r;
 }
 

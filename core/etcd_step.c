@@ -517,6 +517,8 @@ int etcd_step_made(struct etcd_step *s, int64_t revision)
 	int r = 0;
 
 	LOCK_SCOPE(&s->view->mutex);
+	if (s->writes && revision > s->view->own)
+		s->view->own = revision;
 	for (const struct etcd_touched *t = s->first; r == 0 && t; t = t->next)
 		if (is_write(t))
 			r = etcd_view_learn(s->view, t->key, t->text,

@@ -7,9 +7,9 @@
 
 #include "core/cleanup.h"
 #include "core/record.h"
-#include "core/wait.h"
 
-#define NOTHING "null" /* holds nothing */
+#define NOTHING "null"			/* holds nothing */
+#define LOOK_AGAIN (20 * NSEC_PER_MSEC) /* whether waiting is still right */
 
 /* A key. One that is gone stays until the news of that has come, so that older
  * news does not bring it back. */
@@ -52,7 +52,7 @@ int etcd_view_init(struct etcd_view *v, const char *lease)
 
 	*v = (struct etcd_view){ .lease = lease, .version = 1, .others = 1 };
 	pthread_mutex_init(&v->mutex, NULL);
-	pthread_cond_init(&v->thawed, NULL);
+	pthread_cond_init(&v->changed, NULL);
 	return entries_parse(&v->entries, &nothing);
 }
 
@@ -60,13 +60,15 @@ void etcd_view_release(struct etcd_view *v)
 {
 	hash_clear(&v->known, drop);
 	entries_release(&v->entries);
-	pthread_cond_destroy(&v->thawed);
+	pthread_cond_destroy(&v->changed);
 	pthread_mutex_destroy(&v->mutex);
 }
 
 void etcd_view_freeze(struct etcd_view *v)
 {
 	LOCK_SCOPE(&v->mutex);
+	while (v->n_news > 0)
+		wait_on(&v->changed, &v->mutex, UINT64_MAX);
 	v->frozen = true;
 }
 
@@ -74,13 +76,38 @@ void etcd_view_thaw(struct etcd_view *v)
 {
 	LOCK_SCOPE(&v->mutex);
 	v->frozen = false;
-	pthread_cond_broadcast(&v->thawed);
+	pthread_cond_broadcast(&v->changed);
 }
 
 void etcd_view_settle(struct etcd_view *v)
 {
+	v->n_news++;
 	while (v->frozen)
-		wait_on(&v->thawed, &v->mutex, UINT64_MAX);
+		wait_on(&v->changed, &v->mutex, UINT64_MAX);
+	v->n_news--;
+	pthread_cond_broadcast(&v->changed);
+}
+
+void etcd_view_set_complete(struct etcd_view *v, int64_t revision)
+{
+	if (revision <= v->complete)
+		return;
+	v->complete = revision;
+	pthread_cond_broadcast(&v->changed);
+}
+
+int etcd_view_catch_up(struct etcd_view *v, const struct wait *w)
+{
+	int64_t until;
+	int r = 0;
+
+	LOCK_SCOPE(&v->mutex);
+	until = v->own;
+	while (r == 0 && v->complete < until) {
+		wait_on(&v->changed, &v->mutex, clock_now() + LOOK_AGAIN);
+		r = wait_check(w);
+	}
+	return r;
 }
 
 /* ---- news ---- */
@@ -88,6 +115,14 @@ void etcd_view_settle(struct etcd_view *v)
 static bool is_own(const struct etcd_view *v, const char *text, size_t len)
 {
 	return text && record_text_has_lease(text, len, v->lease);
+}
+
+static bool is_kept(const char *text, size_t len)
+{
+	_cleanup_record_ struct record rec = {};
+
+	return text && record_parse(&rec, text, len) == 0 &&
+	       !record_is_open(&rec);
 }
 
 /* Whoever wrote it: in the text of all records it must be JSON. */
@@ -116,7 +151,7 @@ static int set_record(struct etcd_view *v, const char *path, const char *value,
 	v->version++;
 	if ((old && !was_own) || (value && !own))
 		v->others++;
-	v->robbed |= was_own && !own && !ours;
+	v->robbed |= !ours && ((was_own && !own) || is_kept(old, old_len));
 	if (value)
 		r = entries_put(&v->entries, path, value, len, edits);
 	else

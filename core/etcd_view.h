@@ -24,6 +24,7 @@
 
 #include "core/entries.h"
 #include "core/lease.h"
+#include "core/wait.h"
 
 #define VIEW_LOCKS "locks/"
 #define VIEW_INSTANCES "instances/"
@@ -36,28 +37,38 @@ struct etcd_view {
 	/* A leaf. Whoever has frozen it reads without the mutex, and nobody
 	 * changes it but he, who takes the mutex for that. */
 	pthread_mutex_t mutex;
-	pthread_cond_t thawed;
+	pthread_cond_t changed; /* thawed, or more complete */
 	bool frozen;		/* under mutex */
 	struct entries entries; /* under mutex: the records */
 	struct hash known;	/* under mutex: all keys */
 	int64_t complete; /* under mutex: all up to this revision is in it */
 	uint64_t version; /* under mutex: of the records */
 	uint64_t others;  /* under mutex: of those that are not our open ones */
-	bool robbed;	  /* under mutex: a record of ours is another's, or
-			     gone, and it was not we who did it */
+	bool robbed;	  /* under mutex: a record of ours, or a kept one, is
+			     another's or gone, and it was not we who did it */
+	int64_t own;	  /* under mutex: the revision of our last writing */
+	unsigned n_news;  /* under mutex: who waits to tell of some */
 };
 
 int etcd_view_init(struct etcd_view *v, const char *lease);
 void etcd_view_release(struct etcd_view *v);
 
-/* While it is frozen news waits, but for that of who froze it. */
+/* While it is frozen news waits, but for that of who froze it; and he waits
+ * for news that has waited. */
 void etcd_view_freeze(struct etcd_view *v);
 void etcd_view_thaw(struct etcd_view *v);
+
+/* Waits until all is in it that was before our last writing. Returns 0,
+ * -ETIMEDOUT or -EINTR. */
+int etcd_view_catch_up(struct etcd_view *v, const struct wait *w);
 
 /* ---- news; under the mutex ---- */
 
 /* Waits until nobody has it frozen. */
 void etcd_view_settle(struct etcd_view *v);
+
+/* All up to that revision is in it. */
+void etcd_view_set_complete(struct etcd_view *v, int64_t revision);
 
 /* A key's value was written at revision `mod`, and is so as of `as_of`; value
  * NULL: there is none. `ours`: we wrote that. Returns 0 or -ENOMEM. */

@@ -65,7 +65,8 @@ bool registry_peek(struct registry *r, const char *path,
 {
 	_cleanup_buffer_ struct buffer text = {};
 
-	return engine_peek(r->engine, path, &text) > 0 &&
+	engine_peek(r->engine, path, &text);
+	return text.len > 0 &&
 	       record_parse(ret_record, text.data, text.len) == 0;
 }
 
@@ -202,6 +203,14 @@ int registry_snapshot_others(struct registry *r, struct snapshot **ret_snapshot)
 {
 	return snapshot_cache_get_others(&r->snapshots, r->engine,
 					 ret_snapshot);
+}
+
+int registry_catch_up(struct registry *r, const struct wait *w)
+{
+	struct request q = { .apply = request_mark };
+	int err = r->engine->type->mark ? leader_submit(r, &q, w) : 0;
+
+	return err == 0 ? engine_catch_up(r->engine, w) : err;
 }
 
 void registry_explain(struct registry *r, int error, struct buffer *b)

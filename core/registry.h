@@ -158,8 +158,9 @@ int registry_check(struct registry *r, const char *path, bool tree,
 		   const struct owner *owner, const struct wait *w,
 		   struct registry_conflict *ret_conflict);
 
-/* What the record at a path says, if it can be seen without the file lock.
- * Returns whether ret_record, for the caller to release, is set. */
+/* What the record at a path says, if it can be seen without the file lock, or
+ * is thought to say. Returns whether ret_record, for the caller to release, is
+ * set. */
 bool registry_peek(struct registry *r, const char *path,
 		   struct record *ret_record);
 
@@ -242,6 +243,11 @@ void snapshot_release(struct snapshot *s);
  * that it is cheap while nobody else comes or goes. */
 int registry_snapshot_others(struct registry *r,
 			     struct snapshot **ret_snapshot);
+
+/* A snapshot may be late by a moment, where the records are far away; one that
+ * is made after this has all that was recorded before it. Returns 0, or -errno
+ * as of a checkout. */
+int registry_catch_up(struct registry *r, const struct wait *w);
 
 size_t snapshot_count(const struct snapshot *s);
 const char *snapshot_path(const struct snapshot *s, size_t i);

@@ -351,6 +351,12 @@ int request_nothing(struct registry *r, struct request *q)
 	return 0;
 }
 
+int request_mark(struct registry *r, struct request *q)
+{
+	engine_mark(r->engine);
+	return 0;
+}
+
 /* Every record of a mount that is gone. */
 int request_reap(struct registry *r, struct request *q)
 {

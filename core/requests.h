@@ -96,6 +96,7 @@ int request_move(struct registry *r, struct request *q);
 int request_break(struct registry *r, struct request *q);
 int request_reap(struct registry *r, struct request *q);
 int request_nothing(struct registry *r, struct request *q);
+int request_mark(struct registry *r, struct request *q);
 
 /* What is to be thought of who has a record: LEASE_LIVE if it is ours, or a
  * kept one; else as engine_judge(). */

@@ -143,7 +143,7 @@ static int grant_path(const struct caller *who, const char *path,
 {
 	struct grant grant = { .uid = who->uid, .pid = who->process.pid };
 	bool document = is_document(who->fs, path, who->process.name);
-	int r = st ? links_check(who, st, path) : 0;
+	int r = st ? links_check_early(who, st, path) : 0;
 
 	if (r < 0)
 		return r;
@@ -411,13 +411,17 @@ static int check_all_spellings(const struct caller *who,
 }
 
 static int check_all_aliases(const struct caller *who, struct gate_name *names,
-			     size_t n)
+			     size_t n, bool early)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (names[i].document)
-			r = links_check(who, &names[i].st, names[i].path);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct gate_name *it = &names[i];
+
+		if (it->document)
+			r = early ? links_check_early(who, &it->st, it->path)
+				  : links_check(who, &it->st, it->path);
+	}
 	return r;
 }
 
@@ -493,7 +497,7 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 		return -ESTALE;
 	r = check_all_spellings(who, names, n);
 	if (r == 0)
-		r = check_all_aliases(who, names, n);
+		r = check_all_aliases(who, names, n, true);
 	if (r < 0 || n_claims == 0)
 		return r;
 	do
@@ -512,7 +516,7 @@ int gate_enter(const struct caller *who, struct gate_name *names, size_t n)
 		if (!is_still_in(who->fs, names[i].path, names[i].dir,
 				 names[i].name))
 			return -ESTALE;
-	r = check_all_aliases(who, names, n);
+	r = check_all_aliases(who, names, n, false);
 	if (r == 0)
 		r = check_all_writers(who, names, n);
 	return r == 0 ? begin_writes(who, names, n) : r;

@@ -57,14 +57,18 @@ static int check_aliases_here(const struct caller *who, const struct stat *st,
 
 /* What is kept, or open through other mounts. */
 static int check_aliases_elsewhere(const struct caller *who,
-				   const struct stat *st, const char *path)
+				   const struct stat *st, const char *path,
+				   bool early)
 {
 	struct camfs *fs = who->fs;
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	struct owner owner =
 		record_owner(&who->record, registry_lease(fs->registry));
-	int r = registry_snapshot_others(fs->registry, &s);
+	struct wait w = caller_wait(who);
+	int r = early ? 0 : registry_catch_up(fs->registry, &w);
 
+	if (r == 0)
+		r = registry_snapshot_others(fs->registry, &s);
 	if (r < 0)
 		return verdict_failed(fs, path, r);
 	for (size_t i = 0; r == 0 && i < snapshot_count(s); i++)
@@ -76,15 +80,27 @@ static int check_aliases_elsewhere(const struct caller *who,
 
 /* Not by looking at all records: whoever deletes a thousand links has a
  * thousand names reserved, and pays for it each time. */
-int links_check(const struct caller *who, const struct stat *st,
-		const char *path)
+static int check_aliases(const struct caller *who, const struct stat *st,
+			 const char *path, bool early)
 {
 	int r;
 
 	if (!S_ISREG(st->st_mode) || st->st_nlink < 2)
 		return 0;
 	r = check_aliases_here(who, st, path);
-	return r == 0 ? check_aliases_elsewhere(who, st, path) : r;
+	return r == 0 ? check_aliases_elsewhere(who, st, path, early) : r;
+}
+
+int links_check(const struct caller *who, const struct stat *st,
+		const char *path)
+{
+	return check_aliases(who, st, path, false);
+}
+
+int links_check_early(const struct caller *who, const struct stat *st,
+		      const char *path)
+{
+	return check_aliases(who, st, path, true);
 }
 
 int links_check_writers(const struct caller *who, const struct stat *st,

@@ -9,9 +9,14 @@
 
 #include "fs/caller.h"
 
-/* Whether another has the file, which is at `path`, by another of its names. */
+/* Whether another has the file, which is at `path`, by another of its names.
+ * Whoever takes the path must look after that: two who take two names at once
+ * then see each other. Looking before as well, early, waits for nobody and
+ * refuses most without taking anything. */
 int links_check(const struct caller *who, const struct stat *st,
 		const char *path);
+int links_check_early(const struct caller *who, const struct stat *st,
+		      const char *path);
 
 /* Whether another user can write to a file that is, or is to become, `path`. */
 int links_check_writers(const struct caller *who, const struct stat *st,

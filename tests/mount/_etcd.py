@@ -307,7 +307,8 @@ def keys_of(address):
 
 
 def run_with_one(command):
-    with tempfile.TemporaryDirectory(prefix="camlock-etcd.", dir="/var/tmp") as folder:
+    with tempfile.TemporaryDirectory(
+            prefix="camlock-etcd.", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         etcd = Etcd(folder)
         try:
             address = etcd.address("test").rsplit("/", 1)[0]
