@@ -61,6 +61,14 @@ double hint_apply(fuse_req_t req, struct inode *inode, struct stat *st,
 	return 0;
 }
 
+void hint_apply_x(fuse_req_t req, struct inode *inode, struct statx *x)
+{
+	struct stat st = { .st_mode = x->stx_mode, .st_uid = x->stx_uid };
+
+	hint_apply(req, inode, &st, 0);
+	x->stx_mode = (uint16_t)st.st_mode;
+}
+
 void hint_entry(fuse_req_t req, struct fuse_entry_param *entry)
 {
 	struct camfs *fs = camfs_of(req);

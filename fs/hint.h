@@ -20,6 +20,9 @@
 double hint_apply(fuse_req_t req, struct inode *inode, struct stat *st,
 		  double seconds);
 
+/* The same where the kernel believes nothing. */
+void hint_apply_x(fuse_req_t req, struct inode *inode, struct statx *x);
+
 /* The same for an entry, and for how long the kernel may believe that. */
 void hint_entry(fuse_req_t req, struct fuse_entry_param *entry);
 

@@ -106,7 +106,10 @@ static int statx_of_inode(fuse_req_t req, struct inode *inode, int mask,
 	if (statx(known, "", AT_EMPTY_PATH, (unsigned)mask | STATX_BASIC_STATS,
 		  ret_x) < 0)
 		return -errno;
-	return (ret_x->stx_mode & S_IFMT) == inode->type ? 0 : -ESTALE;
+	if ((ret_x->stx_mode & S_IFMT) != inode->type)
+		return -ESTALE;
+	hint_apply_x(req, inode, ret_x);
+	return 0;
 }
 
 /* The kernel asks this way only for whoever wants to know when it was made. */

@@ -12,6 +12,7 @@
 #include "core/cleanup.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
+#include "fs/hint.h"
 #include "fs/ops.h"
 #include "fs/page.h"
 
@@ -154,9 +155,10 @@ static bool is_dot(const char *name)
 }
 
 /* What readdirplus says of an entry beyond its number and type. */
-static void fill_plus(struct camfs *fs, struct open_dir *d,
+static void fill_plus(fuse_req_t req, struct open_dir *d,
 		      const struct dirent *e, struct fuse_entry_param *entry)
 {
+	struct camfs *fs = camfs_of(req);
 	struct found found;
 
 	entry->attr.st_ino = e->d_ino;
@@ -164,8 +166,9 @@ static void fill_plus(struct camfs *fs, struct open_dir *d,
 	if (is_dot(e->d_name))
 		return;
 	/* gone in the meantime, or out of reach: then without */
-	if (inodes_look(&fs->inodes, dirfd(d->dir), e->d_name, &found) == 0)
-		ops_fill_entry(fs, d->inode, e->d_name, &found, entry);
+	if (inodes_look(&fs->inodes, dirfd(d->dir), e->d_name, &found) == 0 &&
+	    ops_fill_entry(fs, d->inode, e->d_name, &found, entry) == 0)
+		hint_entry(req, entry);
 }
 
 /* Adds one entry. Returns its size, or 0 if there is no room. */
@@ -183,7 +186,7 @@ static size_t add_entry(fuse_req_t req, struct open_dir *d,
 					 e->d_off);
 		return size <= room ? size : 0;
 	}
-	fill_plus(camfs_of(req), d, e, &entry);
+	fill_plus(req, d, e, &entry);
 	size = fuse_add_direntry_plus(req, at, room, e->d_name, &entry,
 				      e->d_off);
 	if (size <= room)
