@@ -140,6 +140,7 @@ static struct wait other_mount_grace(const struct wait *w)
 
 	grace.interrupted = w->interrupted;
 	grace.interrupted_arg = w->interrupted_arg;
+	grace.firm_until = w->firm_until;
 	return grace;
 }
 

@@ -594,11 +594,24 @@ static void end_lease(struct etcd_engine *x)
 		etcd_call(&x->talk, "lease/revoke", &body, &w, &reply);
 }
 
+/* Of those who died in our time, and whose last record was taken over. */
+static void tidy_once_more(struct etcd_engine *x)
+{
+	struct wait w = wait_for_ms(FREE_WAIT_MS);
+
+	if (!*x->engine.lease || x->in_doubt)
+		return;
+	begin(&x->engine, &w);
+	tidy(&x->engine);
+	end(&x->engine);
+}
+
 static void free_engine(struct engine *e)
 {
 	struct etcd_engine *x = of(e);
 
 	etcd_follow_stop(&x->follow);
+	tidy_once_more(x);
 	if (!x->observer || x->bond.step_mod)
 		leave(x);
 	end_lease(x);

@@ -276,6 +276,7 @@ int etcd_listen(struct etcd *c, const char *what, const struct buffer *body,
 
 	for_login.interrupted = w->interrupted;
 	for_login.interrupted_arg = w->interrupted_arg;
+	for_login.firm_until = w->firm_until;
 	if (c->secrets->user && !c->token)
 		r = log_in(c, &for_login);
 	if (r == 0)

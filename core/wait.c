@@ -5,9 +5,12 @@
 
 int wait_check(const struct wait *w)
 {
-	if (w->interrupted && w->interrupted(w->interrupted_arg))
+	uint64_t now = clock_now();
+
+	if (w->interrupted && now >= w->firm_until &&
+	    w->interrupted(w->interrupted_arg))
 		return -EINTR;
-	if (clock_now() >= w->deadline)
+	if (now >= w->deadline)
 		return -ETIMEDOUT;
 	return 0;
 }

@@ -20,6 +20,8 @@ struct wait {
 	uint64_t deadline;	     /* ns of CLOCK_MONOTONIC */
 	bool (*interrupted)(void *); /* may be NULL: cannot be interrupted */
 	void *interrupted_arg;
+	uint64_t firm_until; /* the same: an interruption before that is put
+				off until then */
 };
 
 static inline uint64_t clock_now(void)

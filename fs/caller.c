@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FIRM_MS 250 /* as long as a close may be on its way to us */
+
 /* Who is behind Samba is one person at one machine. */
 static void find_seat(struct caller *c)
 {
@@ -78,11 +80,14 @@ static bool was_interrupted(void *req)
 	return fuse_req_interrupted(req);
 }
 
+/* Hardly any program expects EINTR of open(), and SA_RESTART is nothing to it:
+ * a timer of its own must not fail it while all it waits for is an answer. */
 struct wait caller_wait(const struct caller *who)
 {
 	struct wait w = wait_for_ms(who->fs->options->lock_timeout);
 
 	w.interrupted = was_interrupted;
 	w.interrupted_arg = who->req;
+	w.firm_until = clock_now() + FIRM_MS * NSEC_PER_MSEC;
 	return w;
 }

@@ -32,7 +32,7 @@ bool caller_is_smbd(fuse_req_t req);
 int caller_busy(const struct caller *who);
 
 /* How long he may be kept waiting: for the file lock, and not beyond a signal
- * that interrupts the request. */
+ * that interrupts the request, but for the first moment. */
 struct wait caller_wait(const struct caller *who);
 
 #endif

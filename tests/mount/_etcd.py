@@ -145,6 +145,13 @@ class Keys:
         return {decode(kv["key"])[len(start):]: decode(kv.get("value"))
                 for kv in answer.get("kvs", [])}
 
+    def latest(self):
+        """The revision of the last change of a value."""
+        answer = self.ask("kv/range", {
+            "key": encode(self.prefix + "/"), "range_end": encode(self.prefix + "0"), "limit": 1,
+            "sort_target": "MOD", "sort_order": "DESCEND", "keys_only": True})
+        return [int(kv["mod_revision"]) for kv in answer.get("kvs", [])]
+
     def write(self, key, value):
         self.ask("kv/put", {"key": encode(f"{self.prefix}/{key}"), "value": encode(value)})
 

@@ -171,6 +171,30 @@ class Share(type(Path())):
         folder = self.state / "leases"
         return [name for name in os.listdir(folder) if name[0] != "."] if folder.is_dir() else []
 
+    def mark_of_writing(self):
+        """Another one after each change of a record."""
+        if self.registry:
+            return self.keys.latest()
+        st = self.locks_json.stat()
+        return st.st_ino, st.st_mtime_ns
+
+    def knows(self, condition, what):
+        """A mount knows what somebody else has written: at once, or when the etcd has
+        told it."""
+        if self.registry:
+            wait_for(condition, what, 5)
+        else:
+            check(condition(), what)
+
+    def dead_lease(self):
+        """The lease of a mount of this machine that is not there any more."""
+        lease = "x-0000000000000000"
+        if self.registry:
+            self.keys.write("stations/" + lease, json.dumps({
+                "host": HOST, "machine": Path("/etc/machine-id").read_text().strip(),
+                "boot": "before"}))
+        return lease
+
     def remove_lease(self, lease):
         """Behind its mount's back."""
         if self.registry:
@@ -431,8 +455,11 @@ class Abilities:
             os.close(fd)
 
     def camlock(self, *arguments):
-        """A command: its exit status, and all it said."""
-        done = subprocess.run([CAMLOCK, *map(os.fspath, arguments)], check=False, text=True,
+        return self.command(CAMLOCK, *arguments)
+
+    def command(self, *arguments):
+        """Its exit status, and all it said."""
+        done = subprocess.run([*map(os.fspath, arguments)], check=False, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, errors="surrogateescape")
         return done.returncode, done.stdout
