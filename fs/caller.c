@@ -60,6 +60,14 @@ bool caller_is_smbd(fuse_req_t req)
 	       samba_is_smbd(&process);
 }
 
+bool caller_is(fuse_req_t req, const char *name)
+{
+	struct process process;
+
+	return process_of_thread(fuse_req_ctx(req)->pid, &process) == 0 &&
+	       !strcmp(process.name, name);
+}
+
 /* Samba has no word for EBUSY and says "access denied"; ETXTBSY it takes for a
  * sharing violation (source3/lib/errmap_unix.c). NFS-Ganesha has its clients
  * try again for ever after EBUSY; the kernel's nfsd makes an I/O error of it,

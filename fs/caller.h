@@ -28,6 +28,9 @@ void caller_get(fuse_req_t req, const char *verb, struct caller *ret_caller);
 /* Whether it is an smbd's request, whoever is behind that. */
 bool caller_is_smbd(fuse_req_t req);
 
+/* Whether it is one of a program, or a thread of the kernel, of that name. */
+bool caller_is(fuse_req_t req, const char *name);
+
 /* The error that tells him a file is in use. */
 int caller_busy(const struct caller *who);
 

@@ -251,8 +251,11 @@ static int find_name(struct camfs *fs, struct inode *inode, struct stat *ret_st)
 static int path_of_inode(struct camfs *fs, struct inode *inode, char **ret_path,
 			 struct stat *ret_st)
 {
-	int error, r = inodes_stat_name(&fs->inodes, inode, ret_st);
+	int error, r;
 
+	if (inodes_has_moved(&fs->inodes, inode))
+		return -ESTALE;
+	r = inodes_stat_name(&fs->inodes, inode, ret_st);
 	r = r < 0 ? find_name(fs, inode, ret_st) : 1;
 	if (r <= 0)
 		return r;

@@ -279,6 +279,8 @@ struct inode *inodes_add(struct inodes *t, struct inode *parent,
 		own = inode && name ? first_name(inode) : NULL;
 	} else if (name && !has_name(inode, parent, name)) {
 		own = strdup(name);
+		if (own && inode->name && f.st.st_nlink == 1)
+			inode->told_gone = INODE_MOVED;
 		inode = own ? inode : NULL;
 	}
 	if (!inode)

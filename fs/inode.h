@@ -40,6 +40,10 @@ struct inode_use {
 	int32_t backing_id; /* kernel passthrough; 0: none */
 };
 
+/* It was found under another name than before, and has only one: the kernel may
+ * still believe the old one. */
+#define INODE_MOVED -1
+
 /* There may be a million of them: a few bytes count. */
 struct inode {
 	struct hash_node by_id;
@@ -54,7 +58,7 @@ struct inode {
 	struct inode_use *uses; /* all handles: under the inode's stripe, see
 				   inode_stripe() */
 	uint32_t n_children;
-	pid_t told_gone;     /* see inodes_tell_gone() */
+	pid_t told_gone;     /* see inodes_tell_gone(); or INODE_MOVED */
 	uint16_t type;	     /* fixed: S_IFMT */
 	bool replaced;	     /* another file was given its name */
 	uint8_t handle_size; /* fixed: of the file handle in `tail`; 0: it is
@@ -184,6 +188,15 @@ struct inode *inodes_named(struct inodes *t, const struct inode *dir,
  * name a moment ago, and the kernel will find nothing; or by /proc/PID/fd, and
  * asks again at once, and then it is not told a second time. */
 bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid);
+
+/* Whether it has moved since it was last asked for: who means the file by the
+ * name that it had is to be told -ESTALE, and the kernel looks again. */
+bool inodes_has_moved(struct inodes *t, struct inode *inode);
+
+/* For a process that opens a file to read it: the same, and whether its name
+ * leads elsewhere by now, which the kernel has not heard of yet. One that has
+ * lost its name by the kernel's own doing is not asked for by it. */
+bool inodes_tell_moved(struct inodes *t, struct inode *inode, pid_t pid);
 
 /* What is at a path now, following nothing. Returns 0 or -errno. */
 int inodes_stat_path(struct inodes *t, const char *path, struct stat *ret_st);

@@ -157,16 +157,42 @@ static bool has_successor(struct inodes *t, struct inode *inode)
 	return path && inodes_path_exists(t, path);
 }
 
-bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid)
+/* Under the mutex. */
+static bool tell_once(struct inode *inode, pid_t pid)
 {
-	bool again, replaced = has_successor(t, inode);
+	bool again = inode->told_gone == pid;
 
-	LOCK_SCOPE(&t->mutex);
-	if (inode->replaced || replaced)
-		return true;
-	again = inode->told_gone == pid;
 	inode->told_gone = again ? 0 : pid;
 	return !again;
+}
+
+bool inodes_tell_gone(struct inodes *t, struct inode *inode, pid_t pid)
+{
+	bool replaced = has_successor(t, inode);
+
+	LOCK_SCOPE(&t->mutex);
+	return inode->replaced || replaced || tell_once(inode, pid);
+}
+
+bool inodes_has_moved(struct inodes *t, struct inode *inode)
+{
+	LOCK_SCOPE(&t->mutex);
+	if (inode->told_gone != INODE_MOVED)
+		return false;
+	inode->told_gone = 0;
+	return true;
+}
+
+bool inodes_tell_moved(struct inodes *t, struct inode *inode, pid_t pid)
+{
+	struct stat st;
+
+	if (inodes_has_moved(t, inode))
+		return true;
+	if (inodes_stat_name(t, inode, &st) == 0)
+		return false;
+	LOCK_SCOPE(&t->mutex);
+	return inode->name && tell_once(inode, pid);
 }
 
 static int stat_path(struct inodes *t, const char *path, uint64_t resolve,

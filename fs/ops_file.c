@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "fs/behind.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
@@ -91,15 +92,32 @@ static bool was_set_aside(fuse_req_t req, struct inode *inode, int fd)
 	       inodes_stat_name(&camfs_of(req)->inodes, inode, &st) < 0;
 }
 
-/* Another host may have written it, and a share whose times are in seconds does
- * not always notice: what this host remembers of it is forgotten. */
+/* Another mount may have written it, and a share whose times are in seconds
+ * does not always notice: what this host remembers of it is forgotten. */
 static void read_anew(const struct camfs *fs, const struct inode *inode, int fd)
 {
 	if (fs->share.is_fuse)
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	/* attributes only: that takes no lock a request could hold */
-	if (fs->share.is_network)
+	/* attributes only: that takes no lock a request could hold. On a disk
+	 * of this machine the kernel, reading by itself, asks for none */
+	if (fs->share.is_network || !fs->options->passthrough)
 		fuse_lowlevel_notify_inval_inode(fs->session, inode->id, -1, 0);
+}
+
+/* The kernel believes names for a while; but what was saved by a rename on
+ * another host is what the next reader reads, unless names are believed for
+ * long. It looks again, but nfsd doesn't: who has a file open there may read
+ * on. */
+static int check_name(fuse_req_t req, struct inode *inode)
+{
+	struct camfs *fs = camfs_of(req);
+
+	return fs->options->cache_seconds <= BEHIND_FROM &&
+			       inodes_tell_moved(&fs->inodes, inode,
+						 fuse_req_ctx(req)->pid) &&
+			       !caller_is(req, "nfsd")
+		       ? -ESTALE
+		       : 0;
 }
 
 /* Opens the file below and makes the handle. Takes the grant on success. */
@@ -151,6 +169,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!inode)
 		return;
 	r = file_check_room(req);
+	if (r == 0 && !file_flags_write(fi->flags))
+		r = check_name(req, inode);
 	if (r == 0 && file_flags_write(fi->flags)) {
 		struct caller who;
 
