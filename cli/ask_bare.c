@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/documents.h"
+#include "core/etcd_address.h"
 #include "core/history.h"
 #include "core/recovered.h"
 #include "core/users.h"
@@ -73,9 +74,20 @@ static int refuse_records(struct doing *d)
 	return refuse(d, folder, WHY_NO_PERMISSION);
 }
 
+static int trouble_elsewhere(struct doing *d, int error)
+{
+	_cleanup_buffer_ struct buffer why = {};
+
+	registry_explain(d->bare.registry, error, &why);
+	return fail(TROUBLE, "cannot change the records of '%s': %s",
+		    d->place->root, why.data ? why.data : reason(error));
+}
+
 /* The records could not be changed. */
 static int trouble(struct doing *d, int error)
 {
+	if (etcd_address_is(registry_where(d->bare.registry)))
+		return trouble_elsewhere(d, error);
 	if (error == -EACCES || error == -EPERM || error == -EROFS)
 		return refuse_records(d);
 	if (error == -ETIMEDOUT)

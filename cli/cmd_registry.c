@@ -13,7 +13,7 @@
 #include "core/engine.h"
 #include "core/etcd_address.h"
 
-#define AT_ONCE 1000 /* records in one step */
+#define AT_ONCE 1000 /* records in one step, or as many as go into one */
 
 static const char help[] = "usage: camlock registry copy SHARE ADDRESS\n"
 			   "       camlock registry copy ADDRESS SHARE\n"
@@ -84,13 +84,19 @@ static int copy_all(struct copying *c)
 	_cleanup_snapshot_ struct snapshot *s = NULL;
 	_cleanup_conflict_ struct registry_conflict conflict = {};
 	int r = registry_snapshot(c->from, &s);
-	size_t n = r == 0 ? snapshot_count(s) : 0;
+	size_t n = r == 0 ? snapshot_count(s) : 0, step = AT_ONCE;
 
-	for (size_t i = 0; r == 0 && i < n; i += AT_ONCE) {
+	for (size_t i = 0; r == 0 && i < n;) {
 		struct wait w = wait_for_ms(LOCK_WAIT_MS);
-		size_t end = i + AT_ONCE < n ? i + AT_ONCE : n;
+		size_t end = i + step < n ? i + step : n;
 
 		r = registry_copy(c->to, s, i, end, &w, &conflict);
+		if (r == 0) {
+			i = end;
+		} else if (r == -E2BIG && step > 1) {
+			step /= 2;
+			r = 0;
+		}
 	}
 	if (r > 0)
 		return fail(REFUSED,

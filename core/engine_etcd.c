@@ -445,6 +445,9 @@ static void explain(struct engine *e, int error, struct buffer *b)
 			      "members must be up and reached",
 			      e->where, why.len ? ": " : "",
 			      why.len ? why.data : "");
+	else if (error == -E2BIG)
+		buffer_printf(b, "'%s': that is more than it takes at once",
+			      e->where);
 	else
 		buffer_printf(b, "'%s': %s", e->where,
 			      why.len ? why.data : strerror(-error));

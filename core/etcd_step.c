@@ -351,7 +351,11 @@ static bool is_write(const struct etcd_touched *t)
 	return t->written && (t->text || t->mod);
 }
 
-/* How it is compared: key by key, or by folders, of which one is all. */
+/* How it is compared: key by key, or by these folders, which are all there is
+ * to look at. */
+static const char *const all_folders[] = { VIEW_LOCKS, VIEW_INSTANCES };
+#define N_ALL (sizeof(all_folders) / sizeof(*all_folders))
+
 struct plan {
 	size_t keys, folders, writes;
 	bool all;
@@ -371,15 +375,9 @@ static struct plan make_plan(const struct etcd_step *s)
 	return p;
 }
 
-/* With all records compared at once, those need no more. */
-static bool is_compared(const struct plan *p, const struct etcd_touched *t)
+static int64_t folder_as_of(const struct etcd_step *s, const char *folder)
 {
-	return !p->all || !is_lock(t->key);
-}
-
-static int64_t all_as_of(const struct etcd_step *s)
-{
-	const struct etcd_listed *l = find_listed(s, VIEW_LOCKS);
+	const struct etcd_listed *l = find_listed(s, folder);
 
 	return l && l->as_of > s->view->complete ? l->as_of : s->view->complete;
 }
@@ -395,12 +393,13 @@ static int append_compares(const struct etcd_step *s, const struct plan *p,
 	if (r == 0)
 		r = compare_key(b, bond->prefix, bond->step_key,
 				bond->step_mod);
+	for (size_t i = 0; r == 0 && p->all && i < N_ALL; i++)
+		r = compare_folder(b, bond->prefix, all_folders[i],
+				   folder_as_of(s, all_folders[i]));
+	if (r < 0 || p->all)
+		return r;
 	for (const struct etcd_touched *t = s->first; r == 0 && t; t = t->next)
-		if (is_compared(p, t))
-			r = compare_key(b, bond->prefix, t->key, t->mod);
-	if (r == 0 && p->all)
-		return compare_folder(b, bond->prefix, VIEW_LOCKS,
-				      all_as_of(s));
+		r = compare_key(b, bond->prefix, t->key, t->mod);
 	for (const struct etcd_listed *l = s->listed; r == 0 && l; l = l->next)
 		r = compare_folder(b, bond->prefix, l->prefix, l->as_of);
 	return r;
@@ -415,11 +414,12 @@ static int append_reads(const struct etcd_step *s, const struct plan *p,
 		r = read_key(b, bond->prefix, bond->instance, false);
 	if (r == 0)
 		r = read_key(b, bond->prefix, bond->step_key, false);
+	for (size_t i = 0; r == 0 && p->all && i < N_ALL; i++)
+		r = read_key(b, bond->prefix, all_folders[i], true);
+	if (r < 0 || p->all)
+		return r;
 	for (const struct etcd_touched *t = s->first; r == 0 && t; t = t->next)
-		if (is_compared(p, t))
-			r = read_key(b, bond->prefix, t->key, false);
-	if (r == 0 && p->all)
-		return read_key(b, bond->prefix, VIEW_LOCKS, true);
+		r = read_key(b, bond->prefix, t->key, false);
 	for (const struct etcd_listed *l = s->listed; r == 0 && l; l = l->next)
 		r = read_key(b, bond->prefix, l->prefix, true);
 	return r;
@@ -583,17 +583,16 @@ static int learn_all(struct etcd_step *s, const char *prefix,
 	int r = 0;
 
 	LOCK_SCOPE(&s->view->mutex);
-	for (const struct etcd_touched *t = s->first; r == 0 && t; t = t->next)
-		if (is_compared(&p, t))
-			r = learn_key(s, prefix, t, next_range(&response),
-				      as_of);
-	if (r == 0 && p.all) {
-		struct etcd_listed *l = add_listed(s, VIEW_LOCKS);
+	for (size_t i = 0; r == 0 && p.all && i < N_ALL; i++) {
+		struct etcd_listed *l = add_listed(s, all_folders[i]);
 
-		return l ? learn_folder(s, prefix, l, next_range(&response),
-					as_of)
-			 : -ENOMEM;
+		r = l ? learn_folder(s, prefix, l, next_range(&response), as_of)
+		      : -ENOMEM;
 	}
+	if (r < 0 || p.all)
+		return r;
+	for (const struct etcd_touched *t = s->first; r == 0 && t; t = t->next)
+		r = learn_key(s, prefix, t, next_range(&response), as_of);
 	for (struct etcd_listed *l = s->listed; r == 0 && l; l = l->next)
 		r = learn_folder(s, prefix, l, next_range(&response), as_of);
 	return r;

@@ -14,9 +14,11 @@
  * there: made again, it finds its own number, or that it was not made.
  *
  * A transaction has at most 128 compares and 128 operations (etcd's
- * --max-txn-ops). Of a step that looks at more, all records are compared at
- * once with the revision up to which they are known; one that writes more has
- * its writes in transactions within the transaction, up to some thousands.
+ * --max-txn-ops). Of a step that looks at more, all records and all instances
+ * are compared at once with the revision up to which they are known: none is
+ * newer, though some may be gone, and what those held is free by now. One that
+ * writes more has its writes in transactions within the transaction, up to some
+ * thousands.
  */
 #ifndef CORE_ETCD_STEP_H
 #define CORE_ETCD_STEP_H

@@ -9,6 +9,8 @@
 #include "core/events.h"
 #include "core/requests.h"
 
+#define AT_ONCE 200 /* with an engine that has a limit */
+
 static struct held *held_find(struct registry *r, const char *path)
 {
 	for (struct hash_node *n = hash_first(&r->held, hash_string(path)); n;
@@ -129,18 +131,22 @@ static bool reassert(struct registry *r, struct held *h)
 	return true;
 }
 
-bool held_reassert(struct registry *r)
+bool held_reassert(struct registry *r, bool *ret_left)
 {
-	bool edited = false;
+	size_t n_edited = 0;
 
+	*ret_left = false;
 	for (size_t i = 0; i < r->held.n_slots; i++) {
 		struct hash_node *next;
 
 		for (struct hash_node *n = r->held.slots[i]; n; n = next) {
 			next = n->next; /* it may be let go */
-			edited |=
+			n_edited +=
 				reassert(r, container_of(n, struct held, node));
+			*ret_left = r->engine->confirms && n_edited == AT_ONCE;
+			if (*ret_left)
+				return true;
 		}
 	}
-	return edited;
+	return n_edited > 0;
 }

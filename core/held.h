@@ -36,7 +36,8 @@ const char *held_text(struct registry *r, const char *path);
 void held_remove(struct registry *r, const char *path);
 void held_release_all(struct registry *r);
 
-/* Puts back what the records have lost. Returns whether it edited them. */
-bool held_reassert(struct registry *r);
+/* Puts back what the records have lost, or some of it if that is more than the
+ * engine takes at once. Returns whether it edited them. */
+bool held_reassert(struct registry *r, bool *ret_left);
 
 #endif

@@ -51,10 +51,12 @@ static void rename_below(struct checkouts *c, const char *from, const char *to,
 static void move_records(struct checkouts *c, const char *from, const char *to,
 			 bool exchange, const struct owner *owner)
 {
+	_cleanup_free_ char *at = NULL;
+
 	for (int tries = 0; tries < MOVE_TRIES; tries++) {
 		struct wait w = wait_for_ms(MOVE_WAIT_MS);
 		int r = registry_move(c->registry, from, to, exchange, owner,
-				      &w);
+				      &w, &at);
 
 		if (r == 0)
 			return;

@@ -72,15 +72,28 @@ bool registry_peek(struct registry *r, const char *path,
 
 int registry_move(struct registry *r, const char *from, const char *to,
 		  bool exchange, const struct owner *owner,
-		  const struct wait *w)
+		  const struct wait *w, char **at)
 {
 	struct request q = { .apply = request_move,
 			     .path = from,
 			     .to = to,
 			     .exchange = exchange,
 			     .owner = owner };
+	int err;
 
-	return leader_submit(r, &q, w);
+	do {
+		q.after = *at;
+		err = leader_submit(r, &q, w);
+		if (err == -E2BIG) {
+			err = request_less(&q);
+			q.left = true;
+		} else if (err == 0 && q.left) {
+			free(*at);
+			*at = take_ptr(q.last);
+		}
+	} while (err == 0 && q.left);
+	free(q.last);
+	return err;
 }
 
 /* A request about paths, all of them or none. */
@@ -252,7 +265,13 @@ static int join(struct registry *r)
 
 	if (err < 0)
 		return err;
-	requests_run(r, &q);
+	do {
+		requests_run(r, &q);
+		if (q.result == -E2BIG) {
+			q.result = request_less(&q);
+			q.left = true;
+		}
+	} while (q.result == 0 && q.left);
 	r->changed_by_others = false; /* by nobody who is about, as yet */
 	if (q.result == 0)
 		r->engine->type->tidy(r->engine);

@@ -212,10 +212,13 @@ int registry_unseize(struct registry *r, const char *path,
 		     const struct record *was, const struct wait *w);
 
 /* The folder `from` is now `to`: the owner's records below it follow. With
- * `exchange`, `to` is now `from`, too. */
+ * `exchange`, `to` is now `from`, too. It is one step, unless there are more
+ * than the engine takes at once: then the caller must hold both folders, for
+ * others to see no half. When it failed it can be called again, to go on; `at`,
+ * NULL at first, is how far it has come, for the caller to free. */
 int registry_move(struct registry *r, const char *from, const char *to,
 		  bool exchange, const struct owner *owner,
-		  const struct wait *w);
+		  const struct wait *w, char **at);
 
 /* Copies the records from..to of another registry, or none of them: not if one
  * of another content is at its path, which is REGISTRY_HELD. Open ones, which

@@ -285,19 +285,6 @@ static int take_out(struct registry *r, struct request *q, const char *path,
 	return 0;
 }
 
-static int take_out_below(struct registry *r, struct request *q,
-			  const char *from, const char *to,
-			  struct buffer *moved)
-{
-	_cleanup_buffer_ struct buffer paths = {};
-	int err = engine_list(r->engine, from, &paths);
-
-	for (size_t at = 0; err == 0 && at < paths.len;
-	     at += strlen(paths.data + at) + 1)
-		err = take_out(r, q, paths.data + at, from, to, moved);
-	return err;
-}
-
 static int put_back(struct registry *r, struct request *q, const char *path,
 		    const char *text)
 {
@@ -310,23 +297,111 @@ static int put_back(struct registry *r, struct request *q, const char *path,
 	return err == 0 ? engine_put(r->engine, path, text, len) : err;
 }
 
-/* All are taken out before the first is put back: of two folders that change
- * places, one's records may go where the other's are. */
-int request_move(struct registry *r, struct request *q)
+static int compare_names(const void *a, const void *b)
 {
-	_cleanup_buffer_ struct buffer moved = {};
-	int err = take_out_below(r, q, q->path, q->to, &moved);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-	if (err == 0 && q->exchange)
-		err = take_out_below(r, q, q->to, q->path, &moved);
-	for (size_t at = 0; err == 0 && at < moved.len;) {
-		const char *path = moved.data + at;
+static int append_names(struct registry *r, const char *folder,
+			struct buffer *names)
+{
+	_cleanup_buffer_ struct buffer paths = {};
+	int err = engine_list(r->engine, folder, &paths);
+
+	for (size_t at = 0; err == 0 && at < paths.len;
+	     at += strlen(paths.data + at) + 1) {
+		const char *name = paths.data + at + strlen(folder) + 1;
+
+		err = buffer_append(names, name, strlen(name) + 1);
+	}
+	return err;
+}
+
+/* The names below the folder, or below either of the two, that are to be moved
+ * now: sorted, so that what was moved before is known by the last one. Sets
+ * n_done and left. */
+static int choose_names(struct request *q, const struct buffer *all,
+			const char ***ret_names)
+{
+	size_t n = 0, kept = 0;
+	const char **names;
+
+	for (size_t at = 0; at < all->len; at += strlen(all->data + at) + 1)
+		n++;
+	names = calloc(n ? n : 1, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	n = 0;
+	for (size_t at = 0; at < all->len; at += strlen(all->data + at) + 1)
+		names[n++] = all->data + at;
+	qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n; i++)
+		if ((!q->after || strcmp(names[i], q->after) > 0) &&
+		    (kept == 0 || strcmp(names[i], names[kept - 1]) != 0))
+			names[kept++] = names[i];
+	q->left = q->at_most && kept > q->at_most;
+	q->n_done = q->left ? q->at_most : kept;
+	*ret_names = names;
+	return 0;
+}
+
+static int take_out_name(struct registry *r, struct request *q,
+			 const char *from, const char *to, const char *name,
+			 struct buffer *moved)
+{
+	_cleanup_buffer_ struct buffer path = {};
+	int err = buffer_printf(&path, "%s/%s", from, name);
+
+	return err == 0 ? take_out(r, q, path.data, from, to, moved) : err;
+}
+
+static int put_all_back(struct registry *r, struct request *q,
+			const struct buffer *moved)
+{
+	int err = 0;
+
+	for (size_t at = 0; err == 0 && at < moved->len;) {
+		const char *path = moved->data + at;
 		const char *text = path + strlen(path) + 1;
 
 		err = put_back(r, q, path, text);
 		at += strlen(path) + strlen(text) + 2;
 	}
 	return err;
+}
+
+/* All are taken out before the first is put back: of two folders that change
+ * places, one's records may go where the other's are. */
+int request_move(struct registry *r, struct request *q)
+{
+	_cleanup_buffer_ struct buffer all = {}, moved = {};
+	_cleanup_free_ const char **names = NULL;
+	int err = append_names(r, q->path, &all);
+
+	if (err == 0 && q->exchange)
+		err = append_names(r, q->to, &all);
+	if (err == 0)
+		err = choose_names(q, &all, &names);
+	for (size_t i = 0; err == 0 && i < q->n_done; i++) {
+		err = take_out_name(r, q, q->path, q->to, names[i], &moved);
+		if (err == 0 && q->exchange)
+			err = take_out_name(r, q, q->to, q->path, names[i],
+					    &moved);
+	}
+	if (err == 0)
+		err = put_all_back(r, q, &moved);
+	free(take_ptr(q->last));
+	if (err == 0 && q->left && !(q->last = strdup(names[q->n_done - 1])))
+		err = -ENOMEM;
+	return err;
+}
+
+int request_less(struct request *q)
+{
+	if (q->n_done < 2)
+		return -E2BIG;
+	q->at_most = q->n_done / 2;
+	return 0;
 }
 
 int request_break(struct registry *r, struct request *q)
@@ -357,20 +432,32 @@ int request_mark(struct registry *r, struct request *q)
 	return 0;
 }
 
+static bool is_to_reap(struct registry *r, const char *path,
+		       struct record *ret_record)
+{
+	return requests_find(r, path, ret_record) > 0 &&
+	       requests_judge_holder(r, path, ret_record) == LEASE_STALE;
+}
+
 /* Every record of a mount that is gone. */
 int request_reap(struct registry *r, struct request *q)
 {
 	_cleanup_buffer_ struct buffer paths = {};
 	int err = engine_list(r->engine, NULL, &paths);
 
+	q->n_done = 0;
+	q->left = false;
 	for (size_t at = 0; err == 0 && at < paths.len;
 	     at += strlen(paths.data + at) + 1) {
 		_cleanup_record_ struct record rec = {};
 
-		if (requests_find(r, paths.data + at, &rec) > 0 &&
-		    requests_judge_holder(r, paths.data + at, &rec) ==
-			    LEASE_STALE)
-			reap(r, q, paths.data + at, &rec);
+		if (!is_to_reap(r, paths.data + at, &rec))
+			continue;
+		q->left = q->at_most && q->n_done == q->at_most;
+		if (q->left)
+			break;
+		reap(r, q, paths.data + at, &rec);
+		q->n_done++;
 	}
 	return err;
 }
@@ -434,7 +521,7 @@ static void forget_result(struct request *q)
 /* Decides and writes once. Returns 0, ENGINE_AGAIN or -errno. */
 static int decide(struct registry *r, struct request *batch)
 {
-	bool edited = false, durable = false;
+	bool edited = false, durable = false, left = false;
 	int err = engine_load(r->engine);
 
 	if (err < 0) {
@@ -445,7 +532,7 @@ static int decide(struct registry *r, struct request *batch)
 		events_note(r, REGISTRY_MENDED, r->engine->damaged, NULL);
 	r->changed_by_others |= err != 0;
 	if (err != 0 || r->owes)
-		edited = held_reassert(r);
+		edited = held_reassert(r, &left);
 	edited |= apply_all(r, batch, &durable);
 	err = half_done(batch);
 	if (err < 0)
@@ -454,7 +541,7 @@ static int decide(struct registry *r, struct request *batch)
 		err = engine_commit(r->engine, edited, durable);
 	r->owes |= err != 0;
 	if (err == 0) {
-		r->owes = false;
+		r->owes = left;
 		return 0;
 	}
 	events_drop(r, REGISTRY_REAPED);
@@ -466,11 +553,31 @@ static int decide(struct registry *r, struct request *batch)
 	return err;
 }
 
+/* What is too much for the engine at once is done by halves, so that nobody is
+ * refused for what others want. The batch may be empty: what is owed is done. */
+static void run_some(struct registry *r, struct request *batch)
+{
+	struct request *middle = batch, *rest;
+	int err;
+
+	do
+		err = decide(r, batch);
+	while (err == ENGINE_AGAIN);
+	if (err != -E2BIG || !batch || !batch->next)
+		return;
+	for (struct request *q = batch->next; q && (q = q->next); q = q->next)
+		middle = middle->next;
+	rest = middle->next;
+	middle->next = NULL;
+	run_some(r, batch);
+	run_some(r, rest);
+	middle->next = rest;
+}
+
 void requests_run(struct registry *r, struct request *batch)
 {
 	let_go(r, batch);
-	while (decide(r, batch) == ENGINE_AGAIN)
-		;
+	run_some(r, batch);
 	for (struct request *q = batch; q; q = q->next) {
 		if (q->result >= 0)
 			held_keep_gains(r, q);

@@ -36,6 +36,12 @@ struct request {
 	const char *only_lease;	   /* the same */
 	const struct snapshot *snapshot; /* request_copy(): of it these */
 	size_t from, until;
+	size_t at_most; /* request_move(), request_reap(): no more records than
+			   that; 0: all */
+	size_t n_done;	/* the same: set by it */
+	bool left;	/* the same: there are more */
+	const char *after; /* request_move(): only names after that; or NULL */
+	char *last; /* the same: the last it moved, for its caller to free */
 	const char *over; /* whose kept records give way; NULL: nobody's */
 	size_t n_new;	  /* request_keep(): set by it */
 	bool durable;	  /* what it changes is on the disk when it is done */
@@ -95,6 +101,11 @@ int request_checkin(struct registry *r, struct request *q);
 int request_move(struct registry *r, struct request *q);
 int request_break(struct registry *r, struct request *q);
 int request_reap(struct registry *r, struct request *q);
+
+/* One of these two was too much for the engine (-E2BIG): to do less of it.
+ * Returns 0, or -E2BIG if it was one record. */
+int request_less(struct request *q);
+
 int request_nothing(struct registry *r, struct request *q);
 int request_mark(struct registry *r, struct request *q);
 

@@ -151,6 +151,13 @@ static int print_refusal(struct buffer *b, const struct kept_answer *a)
 	return r;
 }
 
+static const char *text_of(int error)
+{
+	return error == -E2BIG ? "that is more than the records' keeper takes "
+				 "at once: name fewer files"
+			       : strerror(-error);
+}
+
 static int print_trouble(struct buffer *b, const struct kept_answer *a)
 {
 	int r = buffer_append_string(b, "{\"result\": \"trouble\"");
@@ -159,7 +166,7 @@ static int print_trouble(struct buffer *b, const struct kept_answer *a)
 		r = json_append_field(b, "path",
 				      a->conflict.path ? a->conflict.path : "");
 	if (r == 0)
-		r = json_append_field(b, "error", strerror(-a->error));
+		r = json_append_field(b, "error", text_of(a->error));
 	return r == 0 ? buffer_printf(b, ", \"errno\": %d", -a->error) : r;
 }
 

@@ -155,6 +155,14 @@ class Keys:
     def write(self, key, value):
         self.ask("kv/put", {"key": encode(f"{self.prefix}/{key}"), "value": encode(value)})
 
+    def write_many(self, values):
+        """{key: value}, a hundred at once."""
+        values = list(values.items())
+        for i in range(0, len(values), 100):
+            self.ask("kv/txn", {"success": [
+                {"request_put": {"key": encode(f"{self.prefix}/{key}"), "value": encode(value)}}
+                for key, value in values[i:i + 100]]})
+
     def remove(self, key):
         self.ask("kv/deleterange", {"key": encode(f"{self.prefix}/{key}")})
 

@@ -241,6 +241,7 @@ static void close_leaves_an_empty_object_and_no_other_file(void)
 
 static void records_follow_their_folder(void)
 {
+	_cleanup_free_ char *at = NULL;
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
 	struct owner alice = { "alice", "cam-07", "", registry_lease(r), NULL };
@@ -248,7 +249,8 @@ static void records_follow_their_folder(void)
 	CHECK_NUMBER(checkout(r, "jobs/a", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs/sub/b", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "jobs2/c", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_move(r, "jobs", "done", false, &alice, &w), 0);
+	CHECK_NUMBER(registry_move(r, "jobs", "done", false, &alice, &w, &at),
+		     0);
 	CHECK(!is_recorded("jobs/a") && is_recorded("done/a"));
 	CHECK(!is_recorded("jobs/sub/b") && is_recorded("done/sub/b"));
 	CHECK(is_recorded("jobs2/c"));
@@ -260,6 +262,7 @@ static void records_follow_their_folder(void)
 
 static void records_follow_two_folders_that_change_places(void)
 {
+	_cleanup_free_ char *at = NULL;
 	struct registry *r = open_registry();
 	struct wait w = wait_for_ms(DEADLINE_MS);
 	struct owner alice = { "alice", "cam-07", "", registry_lease(r), NULL };
@@ -268,7 +271,7 @@ static void records_follow_two_folders_that_change_places(void)
 	CHECK_NUMBER(checkout(r, "x/a", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "y/both", "alice"), REGISTRY_RECORDED);
 	CHECK_NUMBER(checkout(r, "y/sub/b", "alice"), REGISTRY_RECORDED);
-	CHECK_NUMBER(registry_move(r, "x", "y", true, &alice, &w), 0);
+	CHECK_NUMBER(registry_move(r, "x", "y", true, &alice, &w, &at), 0);
 	CHECK(is_recorded("x/both") && is_recorded("y/both"));
 	CHECK(is_recorded("y/a") && !is_recorded("x/a"));
 	CHECK(is_recorded("x/sub/b") && !is_recorded("y/sub/b"));
