@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "core/cleanup.h"
 
@@ -169,6 +170,34 @@ int process_groups(pid_t tid, uid_t uid, gid_t **ret_groups)
 	    fsuid != uid)
 		return -ESRCH;
 	return parse_groups(groups + strlen("\nGroups:"), ret_groups);
+}
+
+/* A set of signals in status. */
+static uint64_t signals(const char *status, const char *key)
+{
+	const char *p = strstr(status, key);
+
+	return p ? strtoull(p + strlen(key), NULL, 16) : 0;
+}
+
+static bool has_signals(pid_t tid)
+{
+	_cleanup_free_ char *status = tid > 0 ? read_status(tid) : NULL;
+
+	return status && ((signals(status, "\nSigPnd:") |
+			   signals(status, "\nShdPnd:")) &
+			  ~signals(status, "\nSigBlk:"));
+}
+
+/* One for the whole process may be another thread's, who takes it in no time. */
+bool process_is_signalled(pid_t tid)
+{
+	static const struct timespec no_time = { .tv_nsec = 1000000 };
+
+	if (!has_signals(tid))
+		return false;
+	nanosleep(&no_time, NULL);
+	return has_signals(tid);
 }
 
 void process_of(pid_t pid, struct process *ret_process)

@@ -57,4 +57,7 @@ uid_t process_saved_user(pid_t pid);
 /* Whether a process of that id is there, this one or a later. */
 bool process_exists(pid_t pid);
 
+/* Whether a signal waits for that thread, which it does not block. */
+bool process_is_signalled(pid_t tid);
+
 #endif

@@ -83,9 +83,16 @@ int caller_busy(const struct caller *who)
 	return strcmp(name, "nfsd") ? -EBUSY : -EACCES;
 }
 
-static bool was_interrupted(void *req)
+/* Over io_uring the kernel tells nothing of a signal that comes before we have
+ * the request (Linux 6.18, fuse_uring_prepare_send()), and libfuse may not pass
+ * on one that comes just then. But he still has it. */
+static bool was_interrupted(void *arg)
 {
-	return fuse_req_interrupted(req);
+	fuse_req_t req = arg;
+
+	return fuse_req_interrupted(req) ||
+	       (camfs_of(req)->ring &&
+		process_is_signalled(fuse_req_ctx(req)->pid));
 }
 
 /* Hardly any program expects EINTR of open(), and SA_RESTART is nothing to it:

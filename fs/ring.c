@@ -9,74 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/deadmount.h"
 #include "fs/log.h"
-#include "fs/uring.h"
-
-#ifndef HAVE_RING /* libfuse is linked statically, see the Makefile */
-#define HAVE_RING 0
-#endif
+#include "fs/ringentry.h"
+#include "fs/ringreply.h"
 
 #define PARAMETER "/sys/module/fuse/parameters/enable_uring"
 #define MAX_QUEUES 256
-#define MIN_PAYLOAD (32 * 4096) /* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
+#define MAX_KICKS 16
 
-/* ---- what the kernel and we tell each other: linux/fuse.h 7.42 ---- */
-
-#define INIT_OVER_IO_URING (1U << (41 - 32)) /* in flags2 */
-
-enum {
-	CMD_REGISTER = 1,
-	CMD_COMMIT_AND_FETCH = 2
-};
-
-struct request_header {
-	union {
-		struct fuse_in_header in;
-		struct fuse_out_header out;
-		char in_out[128];
-	};
-	char op_in[128];
-	struct {
-		uint64_t flags;
-		uint64_t commit_id;
-		uint32_t payload_size;
-		uint32_t padding;
-		uint64_t reserved;
-	} entry;
-};
-
-struct command {
-	uint64_t flags;
-	uint64_t commit_id;
-	uint16_t queue;
-	uint8_t padding[6];
-};
-
-/* ---- ours ---- */
-
-/* Who waits for requests. All is its thread's own, but for what is said. */
-struct entry {
+/* Who waits for requests, with an entry of his own. */
+struct waiter {
 	struct ring *ring;
-	struct entry *next; /* in ring->entries */
-	unsigned queue;
-	bool is_first; /* of its queue; fixed */
+	struct waiter *next; /* in ring->waiters */
+	bool is_first;	     /* at his queue */
 	pthread_t thread;
-	struct uring uring;
-	struct request_header *header; /* the kernel writes and reads it */
-	char *payload;
-	struct iovec areas[2];
-	char *request; /* as it would be read from /dev/fuse; stays until it is
-			  done, when the kernel may have put the next one into
-			  header and payload */
-	size_t request_size;
-	uint64_t unique;
-	uint64_t commit_id;
-	bool is_answered;
+	struct ringentry entry;
+
+	/* guarded by the ring's mutex */
+	bool is_busy;
+	uint64_t node; /* what he was asked about last; 0: nothing yet */
 };
 
 struct ring {
@@ -92,235 +47,34 @@ struct ring {
 	bool is_started; /* INIT is answered */
 	bool is_stopping;
 	bool was_told; /* that it doesn't work */
-	unsigned n_threads;
 	unsigned n_kicks;
-	struct entry *entries;
-	unsigned idle[MAX_QUEUES]; /* who waits at a queue, or soon will */
+	struct waiter *waiters;
+	struct queue {
+		unsigned n_threads;
+		unsigned n_idle; /* who wait, or soon will */
+	} queues[MAX_QUEUES];
 };
 
-/* Whose request this thread answers. */
-static _Thread_local struct entry *current;
-/* Whose INIT it answers. */
-static _Thread_local struct ring *initialising;
+static int start_waiter(struct ring *r, unsigned queue, bool is_first);
 
-/* ---- replies ---- */
+/* ---- starting ---- */
 
-#if HAVE_RING
-ssize_t __real_writev(int fd, const struct iovec *iov, int n);
-#else
-#define __real_writev writev
-#endif
-ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
-
-static void prepare(struct entry *e, unsigned op, uint64_t commit_id)
+static void start(void *arg, size_t payload_size)
 {
-	struct io_uring_sqe *sqe = uring_next(&e->uring);
-	struct command *command = (void *)((char *)sqe + URING_COMMAND);
+	struct ring *r = arg;
 
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = e->ring->fd;
-	sqe->cmd_op = op;
-	if (op == CMD_REGISTER) {
-		sqe->addr = (uintptr_t)e->areas;
-		sqe->len = 2;
-	}
-	command->queue = e->queue;
-	command->commit_id = commit_id;
-}
-
-/* Answers, and lets the kernel put the next request into the entry: at once, if
- * one waits. */
-static int commit(struct entry *e)
-{
-	e->is_answered = true;
-	prepare(e, CMD_COMMIT_AND_FETCH, e->commit_id);
-	return uring_submit(&e->uring);
-}
-
-static int answer(struct entry *e, const struct iovec *iov, int n)
-{
-	size_t size = 0;
-
-	for (int i = 1; i < n; i++) {
-		if (iov[i].iov_len > e->ring->payload_size - size)
-			return -EINVAL;
-		memcpy(e->payload + size, iov[i].iov_base, iov[i].iov_len);
-		size += iov[i].iov_len;
-	}
-	memcpy(&e->header->out, iov[0].iov_base, sizeof(e->header->out));
-	e->header->entry.payload_size = size;
-	return commit(e);
-}
-
-static void answer_error(struct entry *e, int error)
-{
-	struct fuse_out_header out = {
-		.len = sizeof(out),
-		.error = error,
-		.unique = e->unique,
-	};
-	struct iovec iov = { &out, sizeof(out) };
-
-	answer(e, &iov, 1);
-}
-
-static void start(struct ring *r, const struct fuse_init_out *init)
-{
 	LOCK_SCOPE(&r->mutex);
-	r->payload_size = MIN_PAYLOAD;
-	if (init->max_write > r->payload_size)
-		r->payload_size = init->max_write;
-	if (init->max_pages * (size_t)getpagesize() > r->payload_size)
-		r->payload_size = init->max_pages * (size_t)getpagesize();
+	r->payload_size = payload_size;
 	r->is_started = true;
 	pthread_cond_broadcast(&r->changed);
-}
-
-/* From now on until all queues have somebody who waits, or one of them failed,
- * the kernel holds all requests back. */
-static ssize_t answer_init(struct ring *r, const struct iovec *iov, int n)
-{
-	const struct fuse_out_header *out = iov[0].iov_base;
-	struct fuse_init_out *init = n == 2 ? iov[1].iov_base : NULL;
-	ssize_t size;
-
-	if (out->error || !init || iov[1].iov_len < sizeof(*init) ||
-	    !(init->flags & FUSE_INIT_EXT))
-		return __real_writev(r->fd, iov, n);
-	init->flags2 |= INIT_OVER_IO_URING;
-	size = __real_writev(r->fd, iov, n);
-	if (size >= 0)
-		start(r, init);
-	return size;
-}
-
-/* What libfuse writes: a reply to a request, maybe to that of the ring; or a
- * notification, or that an interrupt was for nobody. */
-ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
-{
-	const struct fuse_out_header *out = iov[0].iov_base;
-	struct entry *e = current;
-	struct ring *r = initialising;
-	int error;
-
-	if (r && fd == r->fd) {
-		initialising = NULL;
-		return answer_init(r, iov, n);
-	}
-	if (!e || fd != e->ring->fd || e->is_answered ||
-	    out->unique != e->unique)
-		return __real_writev(fd, iov, n);
-	error = answer(e, iov, n);
-	if (error == 0)
-		return out->len;
-	errno = -error;
-	return -1;
 }
 
 void ring_offer(struct ring *r, const struct fuse_conn_info *conn)
 {
 #ifdef FUSE_CAP_OVER_IO_URING
 	if (r && conn->capable_ext & FUSE_CAP_OVER_IO_URING)
-		initialising = r;
+		ringreply_catch_init(r->fd, start, r);
 #endif
-}
-
-/* ---- threads ---- */
-
-static int start_entry(struct ring *r, unsigned queue, bool is_first);
-
-/* Requests that came when nobody waited at the queue the kernel does not hand
- * to who comes to it later, only to who answers. So we let it send us something
- * to answer: this thread runs on the processor of the queue. */
-static void kick(struct entry *e)
-{
-	struct {
-		struct fuse_out_header out;
-		struct fuse_notify_retrieve_out retrieve;
-	} notice = {
-		.out = { .len = sizeof(notice), .error = FUSE_NOTIFY_RETRIEVE },
-		.retrieve = { .nodeid = FUSE_ROOT_ID },
-	};
-	struct iovec iov = { &notice, sizeof(notice) };
-	uint64_t number;
-
-	pthread_mutex_lock(&e->ring->mutex);
-	number = ++e->ring->n_kicks;
-	pthread_mutex_unlock(&e->ring->mutex);
-	/* no request of the kernel's own has that number, which is even */
-	notice.retrieve.notify_unique = 1ULL << 62 | number << 1;
-	__real_writev(e->ring->fd, &iov, 1);
-}
-
-static void keep_one_waiting(struct entry *e)
-{
-	struct ring *r = e->ring;
-	bool is_needed;
-
-	pthread_mutex_lock(&r->mutex);
-	is_needed = --r->idle[e->queue] == 0;
-	pthread_mutex_unlock(&r->mutex);
-	if (is_needed)
-		start_entry(r, e->queue, false);
-}
-
-static void wait_again(struct entry *e)
-{
-	LOCK_SCOPE(&e->ring->mutex);
-	e->ring->idle[e->queue]++;
-}
-
-/* Puts the request together as it would be read from /dev/fuse. */
-static int assemble(struct entry *e)
-{
-	const struct request_header *h = e->header;
-	size_t size = h->in.len, payload = h->entry.payload_size;
-	size_t op;
-
-	if (payload > e->ring->payload_size || size < sizeof(h->in) + payload ||
-	    size > sizeof(h->in) + sizeof(h->op_in) + payload)
-		return -EIO;
-	if (size > e->request_size) {
-		char *more = realloc(e->request, size);
-
-		if (!more)
-			return -ENOMEM;
-		e->request = more;
-		e->request_size = size;
-	}
-	op = size - sizeof(h->in) - payload;
-	memcpy(e->request, &h->in, sizeof(h->in));
-	memcpy(e->request + sizeof(h->in), h->op_in, op);
-	memcpy(e->request + sizeof(h->in) + op, e->payload, payload);
-	return 0;
-}
-
-static void handle(struct entry *e)
-{
-	struct fuse_buf buf = {};
-	int r;
-
-	e->unique = e->header->in.unique;
-	e->commit_id = e->header->entry.commit_id;
-	e->is_answered = false;
-	if (e->header->in.opcode == FUSE_NOTIFY_REPLY) { /* to kick() */
-		answer_error(e, 0);
-		return;
-	}
-	keep_one_waiting(e);
-	r = assemble(e);
-	if (r == 0) {
-		buf.mem = e->request;
-		buf.size = ((struct fuse_in_header *)e->request)->len;
-		current = e;
-		fuse_session_process_buf(e->ring->session, &buf);
-		current = NULL;
-		r = -EIO;
-	}
-	/* before the next request can be seen */
-	wait_again(e);
-	if (!e->is_answered)
-		answer_error(e, r);
 }
 
 static bool await_start(struct ring *r)
@@ -331,101 +85,184 @@ static bool await_start(struct ring *r)
 	return !r->is_stopping;
 }
 
-/* If it is the first one of a queue that fails, the kernel goes on without. */
-static int enroll(struct entry *e)
-{
-	size_t header = getpagesize();
-	char *area = mmap(NULL, header + e->ring->payload_size,
-			  PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+/* ---- threads ---- */
 
-	if (area == MAP_FAILED)
-		area = NULL;
-	else
-		e->payload = area + header;
-	e->header = (void *)area;
-	/* without memory the kernel is told so, and does not wait for us */
-	e->areas[0] = (struct iovec){ area, area ? sizeof(*e->header) : 0 };
-	e->areas[1] =
-		(struct iovec){ e->payload, area ? e->ring->payload_size : 0 };
-	prepare(e, CMD_REGISTER, 0);
-	return uring_submit(&e->uring);
+/* The inodes that those at the queue were asked about last, first those who are
+ * still at it: these the kernel knows for sure. Returns how many. */
+static size_t nodes_of(struct ring *r, unsigned queue, uint64_t *nodes)
+{
+	size_t n = 0;
+
+	LOCK_SCOPE(&r->mutex);
+	for (int busy = 1; busy >= 0; busy--)
+		for (struct waiter *w = r->waiters; w && n < MAX_KICKS;
+		     w = w->next)
+			if (w->entry.queue == queue && w->is_busy == busy &&
+			    w->node)
+				nodes[n++] = w->node;
+	return n;
 }
 
-static void tell_once(struct ring *r, int error)
+static uint64_t kick_number(struct ring *r)
+{
+	LOCK_SCOPE(&r->mutex);
+	/* no request of the kernel's own has that number, which is even */
+	return 1ULL << 62 | (uint64_t)++r->n_kicks << 1;
+}
+
+/* Requests that came when nobody waited at the queue the kernel does not hand
+ * to who comes to it later, only to who answers. So we let it send us something
+ * to answer, nothing of a file: this thread runs on the processor of the queue.
+ * Of a folder Linux 6.18 sends nothing; but who waits long opens something. */
+static void kick(struct ring *r, unsigned queue)
+{
+	struct {
+		struct fuse_out_header out;
+		struct fuse_notify_retrieve_out retrieve;
+	} notice = {
+		.out = { .len = sizeof(notice), .error = FUSE_NOTIFY_RETRIEVE },
+	};
+	struct iovec iov = { &notice, sizeof(notice) };
+	uint64_t nodes[MAX_KICKS];
+	size_t n = nodes_of(r, queue, nodes);
+
+	for (size_t i = 0; i < n; i++) {
+		notice.retrieve.nodeid = nodes[i];
+		notice.retrieve.notify_unique = kick_number(r);
+		if (ringreply_writev(r->fd, &iov, 1) >= 0)
+			return;
+	}
+}
+
+static void begin(struct waiter *w)
+{
+	struct ring *r = w->ring;
+	bool was_last;
+
+	pthread_mutex_lock(&r->mutex);
+	w->node = ringentry_node(&w->entry);
+	w->is_busy = true;
+	was_last = --r->queues[w->entry.queue].n_idle == 0;
+	pthread_mutex_unlock(&r->mutex);
+	if (was_last)
+		start_waiter(r, w->entry.queue, false);
+}
+
+static void end(struct waiter *w)
+{
+	LOCK_SCOPE(&w->ring->mutex);
+	w->is_busy = false;
+	w->ring->queues[w->entry.queue].n_idle++;
+}
+
+static void handle(struct waiter *w)
+{
+	struct ringentry *e = &w->entry;
+	struct fuse_buf request;
+	int error;
+
+	if (ringentry_opcode(e) == FUSE_NOTIFY_REPLY) { /* to kick() */
+		ringentry_answer_error(e, 0);
+		return;
+	}
+	begin(w);
+	error = ringentry_take(e, &request);
+	if (error == 0) {
+		ringreply_catch(e);
+		fuse_session_process_buf(w->ring->session, &request);
+		ringreply_catch(NULL);
+		error = -EIO;
+	}
+	ringentry_answer_error(e, error);
+	end(w);
+}
+
+/* That the connection ended is no failure. */
+static void tell_once(struct ring *r, const char *what, int error)
 {
 	bool was_told;
 
+	if (error == -ECANCELED || deadmount_says(-error))
+		return;
 	pthread_mutex_lock(&r->mutex);
 	was_told = r->was_told || r->is_stopping;
 	r->was_told = true;
 	pthread_mutex_unlock(&r->mutex);
 	if (!was_told)
-		log_warning("cannot get requests over io_uring: %s",
-			    strerror(-error));
+		log_warning("%s over io_uring: %s", what, strerror(-error));
+}
+
+/* Fails for a processor that is not there: no request comes from it, either. */
+static void run_on(unsigned processor)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(processor, &cpu);
+	sched_setaffinity(0, sizeof(cpu), &cpu);
 }
 
 static void *serve(void *arg)
 {
-	struct entry *e = arg;
-	cpu_set_t cpu;
-	int r;
+	struct waiter *w = arg;
+	struct ring *r = w->ring;
+	int error;
 
-	/* fails for one that is not there: no request comes from it, either */
-	CPU_ZERO(&cpu);
-	CPU_SET(e->queue, &cpu);
-	sched_setaffinity(0, sizeof(cpu), &cpu);
-	if (!await_start(e->ring))
+	run_on(w->entry.queue);
+	if (!await_start(r))
 		return NULL;
-	r = enroll(e);
-	if (r < 0) {
-		if (r != -ENOTCONN && r != -ECONNABORTED)
-			tell_once(e->ring, r);
+	error = ringentry_register(&w->entry, r->payload_size);
+	if (error < 0) {
+		tell_once(r, "cannot get requests", error);
 		return NULL;
 	}
-	if (!e->is_first)
-		kick(e);
-	while (uring_wait(&e->uring) == 0)
-		handle(e);
+	if (!w->is_first)
+		kick(r, w->entry.queue);
+	while ((error = ringentry_wait(&w->entry)) == 0)
+		handle(w);
+	tell_once(r, "cannot answer a request", error);
 	return NULL;
 }
 
-static void entry_free(struct entry *e)
+static void waiter_free(struct waiter *w)
 {
-	uring_close(&e->uring);
-	if (e->header)
-		munmap(e->header, getpagesize() + e->ring->payload_size);
-	free(e->request);
-	free(e);
+	ringentry_close(&w->entry);
+	free(w);
 }
 
-static int start_entry(struct ring *r, unsigned queue, bool is_first)
+static int start_thread(struct waiter *w)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct ring *r = w->ring;
+	struct queue *q = &r->queues[w->entry.queue];
 	int error;
 
-	if (!e)
+	LOCK_SCOPE(&r->mutex);
+	if (r->is_stopping || q->n_threads >= r->max_threads)
+		return -EAGAIN;
+	error = pthread_create(&w->thread, NULL, serve, w);
+	if (error)
+		return -error;
+	q->n_threads++;
+	q->n_idle++;
+	w->next = r->waiters;
+	r->waiters = w;
+	return 0;
+}
+
+static int start_waiter(struct ring *r, unsigned queue, bool is_first)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+	int error;
+
+	if (!w)
 		return -ENOMEM;
-	e->ring = r;
-	e->queue = queue;
-	e->is_first = is_first;
-	error = uring_open(&e->uring, r->stop_fd);
-	if (error == 0) {
-		LOCK_SCOPE(&r->mutex);
-		if (r->is_stopping ||
-		    (!is_first && r->n_threads >= r->max_threads))
-			error = -EAGAIN;
-		else
-			error = -pthread_create(&e->thread, NULL, serve, e);
-		if (error == 0) {
-			r->n_threads++;
-			r->idle[queue]++;
-			e->next = r->entries;
-			r->entries = e;
-		}
-	}
+	w->ring = r;
+	w->is_first = is_first;
+	error = ringentry_open(&w->entry, r->fd, queue, r->stop_fd);
+	if (error == 0)
+		error = start_thread(w);
 	if (error < 0)
-		entry_free(e);
+		waiter_free(w);
 	return error;
 }
 
@@ -471,6 +308,22 @@ static unsigned count_queues(void)
 	return n;
 }
 
+/* Or kick() could not be where it has to be. */
+static bool may_run_everywhere(void)
+{
+	cpu_set_t before, all;
+	bool may;
+
+	if (sched_getaffinity(0, sizeof(before), &before) < 0)
+		return false;
+	memset(&all, 0xff, sizeof(all));
+	may = sched_setaffinity(0, sizeof(all), &all) == 0 &&
+	      sched_getaffinity(0, sizeof(all), &all) == 0 &&
+	      CPU_COUNT(&all) >= sysconf(_SC_NPROCESSORS_ONLN);
+	sched_setaffinity(0, sizeof(before), &before);
+	return may;
+}
+
 int ring_open(struct ring **ret_ring, struct fuse_session *session,
 	      unsigned max_threads)
 {
@@ -488,10 +341,11 @@ int ring_open(struct ring **ret_ring, struct fuse_session *session,
 	r->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (r->stop_fd < 0)
 		error = -errno;
-	else if (r->n_queues == 0 || r->n_queues > MAX_QUEUES)
+	else if (r->n_queues == 0 || r->n_queues > MAX_QUEUES ||
+		 !may_run_everywhere())
 		error = -ENOTSUP;
 	for (unsigned i = 0; i < r->n_queues && error == 0; i++)
-		error = start_entry(r, i, true);
+		error = start_waiter(r, i, true);
 	if (error == 0)
 		*ret_ring = r;
 	else
@@ -499,20 +353,20 @@ int ring_open(struct ring **ret_ring, struct fuse_session *session,
 	return error;
 }
 
-static struct entry *take_entry(struct ring *r)
+static struct waiter *take_waiter(struct ring *r)
 {
-	struct entry *e;
+	struct waiter *w;
 
 	LOCK_SCOPE(&r->mutex);
-	e = r->entries;
-	if (e)
-		r->entries = e->next;
-	return e;
+	w = r->waiters;
+	if (w)
+		r->waiters = w->next;
+	return w;
 }
 
 void ring_close(struct ring *r)
 {
-	struct entry *e;
+	struct waiter *w;
 
 	if (!r)
 		return;
@@ -522,9 +376,9 @@ void ring_close(struct ring *r)
 	pthread_mutex_unlock(&r->mutex);
 	if (r->stop_fd >= 0)
 		eventfd_write(r->stop_fd, 1);
-	while ((e = take_entry(r))) {
-		pthread_join(e->thread, NULL);
-		entry_free(e);
+	while ((w = take_waiter(r))) {
+		pthread_join(w->thread, NULL);
+		waiter_free(w);
 	}
 	if (r->stop_fd >= 0)
 		close(r->stop_fd);

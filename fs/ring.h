@@ -14,13 +14,12 @@
  *	ring_offer()	in the operation init
  *	ring_close()	after the session was served
  *
- * INIT, FORGET, INTERRUPT and what is left after a failure come from /dev/fuse
- * as ever, which somebody must go on serving. The replies are caught where
- * libfuse writes them, by the linker's --wrap: only a libfuse that is linked
- * statically lets that happen. The format is that of linux/fuse.h 7.42.
+ * INIT, FORGET and INTERRUPT come from /dev/fuse as ever, which somebody must go
+ * on serving; so does all, if the kernel refuses what it has offered. Not every
+ * INTERRUPT comes: see fs/caller.c.
  *
- * An INTERRUPT that comes before its request was seen may be lost: that
- * request then ends when it has waited long enough.
+ * An entry of the ring is fs/ringentry.h, how replies get there is
+ * fs/ringreply.h.
  */
 #ifndef FS_RING_H
 #define FS_RING_H
@@ -32,8 +31,8 @@ struct ring;
 /* Why there can be none, as the end of a sentence, or NULL. */
 const char *ring_why_not(void);
 
-/* At most `max_threads` threads, but one for each processor. Returns 0 or
- * -errno. */
+/* At most so many threads for a processor. Returns 0 or -errno: -ENOTSUP if
+ * they can't run on each of them. */
 int ring_open(struct ring **ret_ring, struct fuse_session *session,
 	      unsigned max_threads);
 

@@ -134,25 +134,23 @@ int uring_submit(struct uring *u)
 int uring_wait(struct uring *u)
 {
 	const struct io_uring_cqe *done;
-	int r = 0;
+	int r;
 
 	for (;;) {
-		done = first_done(u);
-		if (done && done->user_data == THE_COMMAND) {
+		r = enter(u, !u->has_ended);
+		if (r < 0 && r != -EINTR && r != -EAGAIN)
+			return r;
+		while ((done = first_done(u))) {
+			bool is_stop = done->user_data == THE_STOP;
+
 			r = done->res;
 			drop_first(u);
-			return r < 0 ? r : 0;
-		}
-		if (done) {
+			if (!is_stop)
+				return r < 0 ? r : 0;
 			u->has_ended = true;
-			drop_first(u);
-			continue;
 		}
 		if (u->has_ended)
 			return -ECANCELED;
-		r = enter(u, 1);
-		if (r < 0 && r != -EINTR && r != -EAGAIN)
-			return r;
 	}
 }
 

@@ -33,8 +33,9 @@ struct io_uring_sqe *uring_next(struct uring *u);
 /* Hands it to the kernel. Returns 0, or -errno if it failed at once. */
 int uring_submit(struct uring *u);
 
-/* Waits until it is done. Returns 0, or -errno: that of the command, or
- * -ECANCELED because stop_fd is readable. */
+/* Hands it to the kernel, if that was not done, and waits until it is done.
+ * Returns 0, or -errno: that of the command, or -ECANCELED because stop_fd is
+ * readable. */
 int uring_wait(struct uring *u);
 
 /* Also of one that is all zero. */
