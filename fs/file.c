@@ -168,9 +168,9 @@ bool file_has_changed(int fd, const struct stat *start)
 		now.st_mtim.tv_nsec != start->st_mtim.tv_nsec);
 }
 
-void file_unlink(fuse_req_t req, struct open_file *file)
+/* Returns a backing file to close, or 0. */
+static int32_t leave_inode(struct camfs *fs, struct open_file *file)
 {
-	struct camfs *fs = camfs_of(req);
 	pthread_mutex_t *stripe = inode_stripe(&fs->inodes, file->inode);
 	struct inode_use **p = &file->inode->uses;
 	int32_t unused;
@@ -184,7 +184,12 @@ void file_unlink(fuse_req_t req, struct open_file *file)
 	if (file->mapping)
 		mapped_enter(file->mapping);
 	pthread_mutex_unlock(stripe);
-	backing_close(req, unused);
+	return unused;
+}
+
+void file_unlink(fuse_req_t req, struct open_file *file)
+{
+	backing_close(req, leave_inode(camfs_of(req), file));
 }
 
 /* A descriptor to find out with whether the file is still mapped for writing;
@@ -247,6 +252,12 @@ void file_release(fuse_req_t req, struct open_file *file)
 {
 	file_unlink(req, file); /* no rename changes its grant from here on */
 	file_close(camfs_of(req), file);
+}
+
+void file_lose(struct camfs *fs, struct open_file *file)
+{
+	leave_inode(fs, file); /* the kernel's backing files went, too */
+	file_close(fs, file);
 }
 
 struct open_files {

@@ -63,6 +63,10 @@ bool file_is_current(struct camfs *fs, struct open_file *file);
 /* Closes it, and checks in if it was the last that could write. */
 void file_release(fuse_req_t req, struct open_file *file);
 
+/* The same for one that could not be handed out, because the connection is
+ * gone: no RELEASE will come, and the request was freed with its reply. */
+void file_lose(struct camfs *fs, struct open_file *file);
+
 /* The same in two steps. Between them the kernel can be told that it is done:
  * the second may take as long as the share, or wait its turn. */
 void file_unlink(fuse_req_t req, struct open_file *file);

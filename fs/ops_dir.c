@@ -80,7 +80,8 @@ static void close_dir(struct camfs *fs, struct open_dir *d)
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct quota *quota = &camfs_of(req)->quota;
+	struct camfs *fs = camfs_of(req);
+	struct quota *quota = &fs->quota;
 	struct inode *inode;
 	struct open_dir *d;
 	uid_t uid;
@@ -108,10 +109,9 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)d;
 	/* The kernel's copy of a folder is good for as long as the folder's
 	 * times, which it asks for like any others. */
-	fi->cache_readdir = fi->keep_cache =
-		camfs_of(req)->options->cache_seconds > 0;
+	fi->cache_readdir = fi->keep_cache = fs->options->cache_seconds > 0;
 	if (fuse_reply_open(req, fi) < 0)
-		close_dir(camfs_of(req), d);
+		close_dir(fs, d);
 }
 
 static void go_to(struct open_dir *d, off_t offset)

@@ -157,6 +157,7 @@ static int error_of_open(fuse_req_t req, int r)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct camfs *fs = camfs_of(req);
 	struct grant grant = {};
 	struct inode *inode;
 	int r;
@@ -183,11 +184,11 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		r = open_file(req, inode, &grant, fi);
 	if (r == 0 && !file_flags_write(fi->flags))
 		stale_save_read(req, inode, file_of(fi)->use.fd);
-	gate_close(camfs_of(req), &grant, false, false); /* if it is left */
+	gate_close(fs, &grant, false, false); /* if it is left */
 	if (r < 0)
 		fuse_reply_err(req, -error_of_open(req, r));
 	else if (fuse_reply_open(req, fi) < 0)
-		file_release(req, file_of(fi)); /* no RELEASE will come */
+		file_lose(fs, file_of(fi));
 }
 
 /* The kernel found nothing under that name. If there is something by now, it
@@ -271,7 +272,7 @@ void op_create(fuse_req_t req, fuse_ino_t dir_ino, const char *name,
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else if (fuse_reply_create(req, &entry, fi) < 0) {
-		file_release(req, file_of(fi));
+		file_lose(fs, file_of(fi));
 		inodes_forget(&fs->inodes, entry.ino, 1);
 	}
 }
@@ -335,7 +336,7 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t dir_ino, mode_t mode,
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 	} else if (fuse_reply_create(req, &entry, fi) < 0) {
-		file_release(req, file_of(fi));
+		file_lose(fs, file_of(fi));
 		inodes_forget(&fs->inodes, entry.ino, 1);
 	}
 }

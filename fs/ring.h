@@ -14,9 +14,9 @@
  *	ring_offer()	in the operation init
  *	ring_close()	after the session was served
  *
- * INIT, FORGET and INTERRUPT come from /dev/fuse as ever, which somebody must go
- * on serving; so does all, if the kernel refuses what it has offered. Not every
- * INTERRUPT comes: see fs/caller.c.
+ * INIT, FORGET and INTERRUPT come from /dev/fuse as ever, which somebody must
+ *go on serving; so does all, if the kernel refuses what it has offered. Not
+ *every INTERRUPT comes: see fs/caller.c.
  *
  * An entry of the ring is fs/ringentry.h, how replies get there is
  * fs/ringreply.h.
