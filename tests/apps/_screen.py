@@ -32,8 +32,9 @@ class Screen:
     def __init__(self, place):
         self.place = place
         read, write = os.pipe()
+        # without -noreset it begins anew whenever the last program ends
         self._keep(["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24",
-                    "-nolisten", "tcp", "-ac"], pass_fds=[write])
+                    "-nolisten", "tcp", "-ac", "-noreset"], pass_fds=[write])
         os.close(write)
         with open(read) as number:
             self.display = ":" + number.readline().strip()
