@@ -24,6 +24,7 @@
 #define WHY_NOT_A_DOCUMENT "not-a-document"
 #define WHY_NOT_ADMIN "not-admin"	 /* break, steal */
 #define WHY_NO_VERSION "no-such-version" /* revert */
+#define WHY_SEVERAL "several-names"	 /* revert: of one file */
 #define WHY_NOT_HERE "not-here"		 /* a bare share can't do it */
 
 #define ASK_MESSAGE_MAX 4096 /* bytes, as the mount takes them */

@@ -58,8 +58,7 @@ static void say_not_yours(const struct answer *a, const struct place *place)
 static void say_open(const struct answer *a, const struct place *place)
 {
 	say_holder(a, "open for writing");
-	complain("it is checked in when it is closed: nothing else is to be "
-		 "done");
+	complain("it is checked in when it is closed");
 }
 
 static void say_not_here(const struct answer *a, const struct place *place)
@@ -107,6 +106,14 @@ static void say_no_version(const struct answer *a, const struct place *place)
 		 a->path, place->root, a->path);
 }
 
+static void say_several(const struct answer *a, const struct place *place)
+{
+	complain("'%s' is one of several names of a file, and would be parted "
+		 "from the others: 'camlock versions --json' says where its "
+		 "versions are, to copy one into it",
+		 a->path);
+}
+
 static void say_refused(const struct answer *a, const struct place *place)
 {
 	static const struct {
@@ -123,6 +130,7 @@ static void say_refused(const struct answer *a, const struct place *place)
 		{ WHY_NOT_ADMIN, say_not_admin },
 		{ WHY_NOT_HERE, say_not_here },
 		{ WHY_NO_VERSION, say_no_version },
+		{ WHY_SEVERAL, say_several },
 	};
 
 	for (size_t i = 0; i < sizeof(says) / sizeof(*says); i++) {

@@ -18,7 +18,8 @@
 	"\"not-checked-out\",\n"                                              \
 	"             \"no-such-file\", \"no-permission\", "                  \
 	"\"not-a-document\",\n"                                               \
-	"             \"not-admin\", \"not-here\", \"no-such-version\"\n"     \
+	"             \"not-admin\", \"not-here\", \"no-such-version\",\n"    \
+	"             \"several-names\"\n"                                    \
 	"  holder     an object: the record that is in the way, as in "       \
 	"locks.json\n"                                                        \
 	"  error      of trouble, the system's words\n"                       \

@@ -118,6 +118,7 @@ static const char *name_of(enum kept_why why)
 		[KEPT_NO_DOCUMENT] = "not-a-document",
 		[KEPT_NOT_ADMIN] = "not-admin",
 		[KEPT_NO_VERSION] = "no-such-version",
+		[KEPT_SEVERAL] = "several-names",
 	};
 
 	return names[why];

@@ -29,8 +29,8 @@
  *
  * `recovered`, if anything was set aside, names it (core/recovered.h). WHY is
  * held, open, not-yours, not-checked-out, no-such-file, no-permission,
- * not-a-document, not-admin or no-such-version; `holder` is the record in the
- *way, if one is.
+ * not-a-document, not-admin, no-such-version or several-names; `holder` is the
+ * record in the way, if one is.
  */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H

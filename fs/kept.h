@@ -24,7 +24,8 @@ enum kept_why {
 	KEPT_NO_PERMISSION, /* to write the file */
 	KEPT_NO_DOCUMENT,   /* a scratch name, a folder, a device */
 	KEPT_NOT_ADMIN,
-	KEPT_NO_VERSION, /* fs/revert.h */
+	KEPT_NO_VERSION, /* fs/revert.h; and the next */
+	KEPT_SEVERAL,	 /* the file has other names, too */
 	KEPT_TROUBLE,
 };
 

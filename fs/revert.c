@@ -126,7 +126,7 @@ static bool is_free(struct target *t)
 		return true;
 	if (file_has_writer(fs, &t->st) || mapped_has(fs->mapped, &t->st))
 		return refuse(t, KEPT_OPEN);
-	return t->st.st_nlink == 1 || trouble(t, -EMLINK);
+	return t->st.st_nlink == 1 || refuse(t, KEPT_SEVERAL);
 }
 
 /* ---- doing it ---- */

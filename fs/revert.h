@@ -6,7 +6,7 @@
  * has the document or may not write it; and what is there now is kept as a
  * version before. Readers see the one or the other, whole: it is put there by
  * a rename. Owner, mode and ACL stay those of the document; or of the version,
- * if the document is gone.
+ * if the document is gone. One of several names of a file is not reverted.
  */
 #ifndef FS_REVERT_H
 #define FS_REVERT_H
