@@ -230,6 +230,8 @@ int metrics_read(struct metrics *m, struct buffer *b)
 
 /* ---- opening and closing ---- */
 
+#define HEAD "# HELP camlock_" /* of all that put_mount() begins with */
+
 static int read_for_file(void *metrics, struct buffer *b)
 {
 	return metrics_read(metrics, b);
@@ -246,11 +248,13 @@ int metrics_open(struct metrics **ret_metrics, struct camfs *fs)
 	m->fs = fs;
 	m->began = time(NULL);
 	if (path)
-		r = metricsfile_open(&m->file, path, read_for_file, m);
+		r = metricsfile_open(&m->file, path, HEAD, read_for_file, m);
 	if (r < 0) {
-		log_error("cannot write the metrics to '%s': %s; its folder "
-			  "must be there, for the daemon to write in",
-			  path, strerror(-r));
+		log_error("cannot write the metrics to '%s': %s; %s", path,
+			  strerror(-r),
+			  r == -EEXIST ? "and it is none of camlock's"
+				       : "its folder must be there, for the "
+					 "daemon to write in");
 		free(m);
 		return r;
 	}

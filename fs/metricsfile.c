@@ -177,8 +177,31 @@ static int open_folder(struct metricsfile *f, const char *path)
 	return 0;
 }
 
+/* A file that is empty somebody may have made for us. */
+static int check_present(struct metricsfile *f, const char *head)
+{
+	_cleanup_close_ int fd = -1;
+	char text[64];
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(f->dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EEXIST;
+	fd = openat(f->dirfd, f->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	return n == 0 || ((size_t)n >= strlen(head) &&
+			  !memcmp(text, head, strlen(head)))
+		       ? 0
+		       : -EEXIST;
+}
+
 int metricsfile_open(struct metricsfile **ret_file, const char *path,
-		     int (*read)(void *arg, struct buffer *b), void *arg)
+		     const char *head, int (*read)(void *arg, struct buffer *b),
+		     void *arg)
 {
 	struct metricsfile *f = calloc(1, sizeof(*f));
 	const char *slash = strrchr(path, '/');
@@ -196,6 +219,8 @@ int metricsfile_open(struct metricsfile **ret_file, const char *path,
 	if (f->path && f->name &&
 	    asprintf(&f->temporary, ".%s.tmp", f->name) >= 0)
 		r = open_folder(f, path);
+	if (r == 0)
+		r = check_present(f, head);
 	if (r < 0) {
 		metricsfile_free(f);
 		return r;

@@ -10,9 +10,12 @@
 
 struct metricsfile;
 
-/* Its folder is opened, and tried. Returns 0 or -errno. */
+/* Its folder is opened, and tried. All that is read begins with `head`: what is
+ * there and does not is somebody else's, which is neither replaced nor removed.
+ * Returns 0; -EEXIST if it is; or another -errno. */
 int metricsfile_open(struct metricsfile **ret_file, const char *path,
-		     int (*read)(void *arg, struct buffer *b), void *arg);
+		     const char *head, int (*read)(void *arg, struct buffer *b),
+		     void *arg);
 
 /* It is written at once, and then after changes. */
 int metricsfile_start(struct metricsfile *f);
