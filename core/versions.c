@@ -250,6 +250,9 @@ int versions_keep(struct versions *v, const char *path,
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size == 0)
 		return 0;
+	/* all others would make room for it in vain */
+	if ((uint64_t)st.st_blocks * BLOCK > space_of(v))
+		return -EFBIG;
 	if (!make_room(v, (uint64_t)st.st_blocks * BLOCK))
 		return -ENOSPC;
 	for (int tries = 0; tries < TRIES; tries++) {

@@ -54,7 +54,8 @@ struct versions_source {
 
 /* Keeps the document at `path`, which `user` is about to write. Returns 1 with
  * the version's name; 0 if it is empty, or no regular file; -EFBIG if it is too
- * large to be copied, -ENOSPC if there is no room, or another -errno. */
+ * large to be copied, or for the space of all; -ENOSPC if there is no room; or
+ * another -errno. */
 int versions_keep(struct versions *v, const char *path,
 		  const struct versions_source *from, const char *user,
 		  char **ret_name);

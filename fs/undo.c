@@ -36,7 +36,8 @@ static const char *reason(int error)
 {
 	if (error == -ENOSPC)
 		return "the disk is too full";
-	return error == -EFBIG ? "it is larger than --versions-copy allows"
+	return error == -EFBIG ? "it is larger than --versions-copy or "
+				 "--versions-space allows"
 			       : strerror(-error);
 }
 

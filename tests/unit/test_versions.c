@@ -224,6 +224,22 @@ static void all_together_take_no_more_than_their_space(void)
 	versions_free(v);
 }
 
+/* It would have all others go, and then itself. */
+static void one_that_takes_more_than_all_may_is_not_kept(void)
+{
+	struct versions *v = start(100, 2 * 4096, ALL);
+	char text[3 * 4096], *name = NULL;
+
+	free(keep(v, "jobs/part.nc"));
+	memset(text, 'x', sizeof(text));
+	write_bytes("share/large.nc", text, sizeof(text));
+	CHECK_NUMBER(keep_as(v, "large.nc", "large.nc", &name), -EFBIG);
+	CHECK(!name);
+	versions_prune(v, "large.nc");
+	CHECK_NUMBER(count("jobs/part.nc"), 1);
+	versions_free(v);
+}
+
 /* What earlier mounts have kept counts. */
 static void the_space_is_counted_once_it_is_used(void)
 {
@@ -284,6 +300,7 @@ int main(void)
 	TEST(one_that_was_not_needed_leaves_no_folder);
 	TEST(of_each_document_the_newest_stay);
 	TEST(all_together_take_no_more_than_their_space);
+	TEST(one_that_takes_more_than_all_may_is_not_kept);
 	TEST(the_space_is_counted_once_it_is_used);
 	TEST(a_path_may_lead_nowhere_else);
 	TEST(a_tree_that_is_no_folder_is_trouble);
