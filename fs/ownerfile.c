@@ -19,7 +19,8 @@
 #define OFFICE_PREFIX "~$"
 
 /* What LibreOffice knows of Microsoft's: svl/source/misc/msodocumentlockfile.cxx
- * there. The user's name in bytes, then in UTF-16. */
+ * there. The user's name in bytes, then in UTF-16, each with its length; Word
+ * fills up with zeros, the others with blanks. */
 #define OFFICE_NAME_MAX 52
 #define WORD_SIZE 162
 #define WORD_NAME_AT 54
@@ -30,7 +31,8 @@ enum kind {
 	NONE,
 	OPEN,
 	WORD,
-	EXCEL, /* and PowerPoint */
+	EXCEL,
+	POWERPOINT,
 	DWL,
 	DWL2,
 };
@@ -57,12 +59,18 @@ static bool is_word(const char *name)
 	return is_among(extension(name), list);
 }
 
-static bool is_office(const char *name)
+static enum kind office_kind(const char *name)
 {
-	static const char *const list[] = { ".xlsx", ".xlsm", ".xlsb", ".ods",
-					    ".ppt",  ".pptx", ".odp",  NULL };
+	static const char *const excel[] = { ".xlsx", ".xlsm", ".xlsb", ".ods",
+					     NULL };
+	static const char *const powerpoint[] = { ".ppt", ".pptx", ".odp",
+						  NULL };
 
-	return is_word(name) || is_among(extension(name), list);
+	if (is_word(name))
+		return WORD;
+	if (is_among(extension(name), excel))
+		return EXCEL;
+	return is_among(extension(name), powerpoint) ? POWERPOINT : NONE;
 }
 
 static enum kind kind_of(const char *name)
@@ -72,9 +80,8 @@ static enum kind kind_of(const char *name)
 	if (len > prefix + 1 && name[len - 1] == '#' &&
 	    !strncmp(name, OPEN_PREFIX, prefix))
 		return OPEN;
-	if (!strncmp(name, OFFICE_PREFIX, strlen(OFFICE_PREFIX)) &&
-	    is_office(name))
-		return is_word(name) ? WORD : EXCEL;
+	if (!strncmp(name, OFFICE_PREFIX, strlen(OFFICE_PREFIX)))
+		return office_kind(name);
 	if (!strcasecmp(extension(name), ".dwl"))
 		return DWL;
 	return strcasecmp(extension(name), ".dwl2") ? NONE : DWL2;
@@ -124,6 +131,7 @@ static bool is_of(enum kind kind, const char *name, const char *document)
 		       !strcmp(name + strlen(OFFICE_PREFIX),
 			       document + word_leaves_out(document));
 	case EXCEL:
+	case POWERPOINT:
 		return !strcmp(name + strlen(OFFICE_PREFIX), document);
 	default:
 		return strlen(document) == base + strlen(".dwg") &&
@@ -203,7 +211,8 @@ static int append_field(struct buffer *b, const char *text)
 	return r;
 }
 
-static int append_xml(struct buffer *b, const char *tag, const char *text)
+static int append_xml(struct buffer *b, const char *tag, const char *text,
+		      const char *end)
 {
 	int r = buffer_printf(b, "<%s>", tag);
 
@@ -212,7 +221,7 @@ static int append_xml(struct buffer *b, const char *tag, const char *text)
 			r = buffer_printf(b, "&#%d;", *text);
 		else if ((unsigned char)*text >= ' ')
 			r = buffer_append(b, text, 1);
-	return r == 0 ? buffer_printf(b, "</%s>\r\n", tag) : r;
+	return r == 0 ? buffer_printf(b, "%s</%s>\n", end, tag) : r;
 }
 
 static struct tm since(const struct record *holder)
@@ -244,28 +253,58 @@ static int append_open(struct buffer *b, const struct record *holder)
 	return r;
 }
 
+/* One character of UTF-8, as far as UTF-16 has it in one word; else '?'. */
+static unsigned next_word(const char **name)
+{
+	const unsigned char *at = (const unsigned char *)*name;
+	size_t n = *at < 0xc0 ? 0 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : 3;
+	unsigned c = *at++ & (n ? 0x3fu >> n : 0xffu);
+	bool valid = n > 0 || c < 0x80;
+
+	for (; n > 0 && (*at & 0xc0) == 0x80; n--)
+		c = c << 6 | (*at++ & 0x3f);
+	*name = (const char *)at;
+	return valid && n == 0 && c <= 0xffff ? c : '?';
+}
+
 static int append_office(struct buffer *b, const struct record *holder,
 			 enum kind kind)
 {
 	size_t size = kind == WORD ? WORD_SIZE : EXCEL_SIZE;
 	size_t at = kind == WORD ? WORD_NAME_AT : EXCEL_NAME_AT;
-	size_t len = strnlen(holder->user, OFFICE_NAME_MAX);
-	unsigned char text[EXCEL_SIZE];
+	const char *name = holder->user;
+	unsigned char text[EXCEL_SIZE] = {};
+	unsigned char n = 0;
 
-	memset(text, 0, sizeof(text));
-	if (kind == EXCEL)
-		memset(text + 1 + len, ' ', at - 1 - len);
-	text[0] = text[at] = (unsigned char)len;
-	for (size_t i = 0; i < size - at - 2; i += 2)
-		text[at + 2 + i] = kind == EXCEL ? ' ' : 0;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)holder->user[i];
+	if (kind != WORD)
+		for (size_t i = 1; i < size; i += i < at ? 1 : 2)
+			text[i] = ' ';
+	for (; *name && n < OFFICE_NAME_MAX; n++) {
+		unsigned c = next_word(&name);
 
-		text[1 + i] = text[at + 2 + 2 * i] = c < 128 ? c : '?';
+		text[1 + n] = (unsigned char)(c < 0x100 ? c : '?');
+		text[at + 2 + 2 * n] = c & 0xff;
+		text[at + 3 + 2 * n] = (unsigned char)(c >> 8);
 	}
+	if (kind == POWERPOINT)
+		text[1 + n] = 0;
+	text[0] = text[at] = n;
 	return buffer_append(b, text, size);
 }
 
+/* None of them forges a line. */
+static int append_line(struct buffer *b, const char *text, const char *end)
+{
+	int r = 0;
+
+	for (; r == 0 && text && *text; text++)
+		if ((unsigned char)*text >= ' ')
+			r = buffer_append(b, text, 1);
+	return r == 0 ? buffer_append_string(b, end) : r;
+}
+
+/* To the byte as AutoCAD writes them, blanks and a wrong declaration included:
+ * nobody knows how it reads. */
 static int append_dwl(struct buffer *b, const struct record *holder,
 		      enum kind kind)
 {
@@ -274,29 +313,32 @@ static int append_dwl(struct buffer *b, const struct record *holder,
 	char time[64];
 	int r;
 
-	strftime(time, sizeof(time), "%A, %B %d, %Y %I:%M:%S %p", &tm);
-	if (kind == DWL)
-		return buffer_printf(b, "%s\r\n%s\r\n%s\r\n", holder->user,
-				     machine ? machine : "", time);
+	strftime(time, sizeof(time), "%A, %B %-d, %Y  %H:%M:%S %Z", &tm);
+	if (kind == DWL) {
+		r = append_line(b, holder->user, "\n");
+		if (r == 0)
+			r = append_line(b, machine, " \n");
+		return r == 0 ? append_line(b, time, "") : r;
+	}
 	r = buffer_append_string(b, "<?xml version=\"1.0\" "
-				    "encoding=\"UTF-8\"?>\r\n<whprops>\r\n");
+				    "encoding=\"UTF-8\">\n<whprops>\n");
 	if (r == 0)
-		r = append_xml(b, "username", holder->user);
+		r = append_xml(b, "username", holder->user, "");
 	if (r == 0)
-		r = append_xml(b, "machinename", machine);
+		r = append_xml(b, "machinename", machine, " ");
 	if (r == 0)
-		r = append_xml(b, "fullname", holder->user);
+		r = append_xml(b, "fullname", "", "");
 	if (r == 0)
-		r = append_xml(b, "datetime", time);
-	return r == 0 ? buffer_append_string(b, "</whprops>\r\n") : r;
+		r = append_xml(b, "datetime", time, "");
+	return r == 0 ? buffer_append_string(b, "</whprops>") : r;
 }
 
 static int append(struct buffer *b, const struct record *holder, enum kind kind)
 {
 	if (kind == OPEN)
 		return append_open(b, holder);
-	return kind == WORD || kind == EXCEL ? append_office(b, holder, kind)
-					     : append_dwl(b, holder, kind);
+	return kind < DWL ? append_office(b, holder, kind)
+			  : append_dwl(b, holder, kind);
 }
 
 /* ---- as files ---- */
