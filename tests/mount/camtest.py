@@ -178,14 +178,6 @@ class Share(type(Path())):
         st = self.locks_json.stat()
         return st.st_ino, st.st_mtime_ns
 
-    def knows(self, condition, what):
-        """A mount knows what somebody else has written: at once, or when the etcd has
-        told it."""
-        if self.registry:
-            wait_for(condition, what, 5)
-        else:
-            check(condition(), what)
-
     def dead_lease(self):
         """The lease of a mount of this machine that is not there any more."""
         lease = "x-0000000000000000"
@@ -370,6 +362,18 @@ class Mount(type(Path())):
         self.daemons.append(Daemon(there.command(*command), f"{self}.{there.name}.log"))
         self.daemons[1].wait_until(lambda: is_ours(there.path(self)),
                                    f"'{self}' is mounted on {there.name}")
+
+    def catch_up(self):
+        """Waits until it shows what is recorded: an etcd tells of that a moment later."""
+        share = self.started_with[0]
+
+        def is_shown():
+            shown = json.loads((self / ".locks/.camlock/locks.json").read_bytes())
+            recorded = share.records()
+            return shown.keys() == recorded.keys() - {""} and all(
+                record in (None, recorded[name]) for name, record in shown.items())
+        if share.registry:
+            wait_for(is_shown, "the mount shows what is recorded")
 
     @property
     def process(self):
