@@ -328,7 +328,8 @@ static bool is_written(const struct registry *r, const char *path)
 }
 
 /* Every checkout still out is queued as a checkin; but if its file can be
- * written to without us, its record is left, to who takes it over. */
+ * written to without us, its record is left, to who takes it over. The share is
+ * asked under the mutex, which nobody else is left to want. */
 static void check_all_in(struct registry *r)
 {
 	for (size_t i = 0; i < r->held.n_slots; i++) {

@@ -438,7 +438,7 @@ static void steal(const struct caller *who, const char *const *paths, size_t n,
 		  const char *message, bool own, struct kept_answer *a)
 {
 	_cleanup_free_ struct seizure *taken = calloc(2 * n, sizeof(*taken));
-	struct seizure *seize = taken + n;
+	struct seizure *seize;
 	size_t n_seize = 0;
 	bool good = true;
 
@@ -446,6 +446,7 @@ static void steal(const struct caller *who, const char *const *paths, size_t n,
 		kept_trouble(who, a, paths[0], -ENOMEM);
 		return;
 	}
+	seize = taken + n;
 	for (size_t i = 0; good && i < n; i++) {
 		taken[i].path = paths[i];
 		good = take_or_note(who, &taken[i], seize, &n_seize, a);
