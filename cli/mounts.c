@@ -10,8 +10,10 @@
 #include "core/buffer.h"
 #include "core/cleanup.h"
 #include "core/json.h"
+#include "fs/mount.h"
 
 #define FS_TYPE "fuse.camlock"
+#define MOUNTED_ROOT "/" MOUNT_ROOT_NAME
 
 static void mount_info_release(struct mount_info *m)
 {
@@ -57,12 +59,24 @@ static char *unescape(const char *text)
 	return plain;
 }
 
+/* What is mounted of a camlock mount, of which the whole may be called "/" or
+ * MOUNTED_ROOT. */
+static char *part_of_share(const char *field)
+{
+	const char *rest = field + strlen(MOUNTED_ROOT);
+
+	if (!path_is_below(field, MOUNTED_ROOT))
+		return unescape(field);
+	return unescape(*rest ? rest : "/");
+}
+
 /* "36 35 98:0 /root /point rw,noatime shared:1 - type source options": any
  * number of fields before the dash. Returns 0, -EINVAL or -ENOMEM. */
 static int parse(char *line, struct mount_info *ret_mount)
 {
 	char *fields[5] = {};
 	char *type, *source, *word;
+	bool is_camlock;
 
 	for (size_t i = 0; i < 5; i++)
 		if (!(fields[i] = strsep(&line, " ")))
@@ -74,10 +88,12 @@ static int parse(char *line, struct mount_info *ret_mount)
 	source = strsep(&line, " ");
 	if (!type || !source || !line)
 		return -EINVAL;
+	is_camlock = !strcmp(type, FS_TYPE);
 	*ret_mount = (struct mount_info){
-		.is_camlock = !strcmp(type, FS_TYPE),
+		.is_camlock = is_camlock,
 		.device = strdup(fields[2]),
-		.root = unescape(fields[3]),
+		.root = is_camlock ? part_of_share(fields[3])
+				   : unescape(fields[3]),
 		.point = unescape(fields[4]),
 		.source = unescape(source),
 		.type = strdup(type),

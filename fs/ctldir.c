@@ -88,11 +88,12 @@ void ctldir_forget(struct camfs *fs, fuse_ino_t ino, uint64_t n)
 
 static char *join(struct ctldir *c, fuse_ino_t dir, const char *name)
 {
-	_cleanup_free_ char *parent =
-		dir == FUSE_ROOT_ID ? NULL : ctlnodes_path(&c->nodes, dir);
+	bool in_root = !ctldir_owns(dir);
+	_cleanup_free_ char *parent = in_root ? NULL
+					      : ctlnodes_path(&c->nodes, dir);
 	char *path = NULL;
 
-	if (dir == FUSE_ROOT_ID)
+	if (in_root)
 		return strdup(strcmp(name, PAGE_NAME) ? "" : CTLVIEW_PAGE);
 	if (!parent ||
 	    asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0)

@@ -9,8 +9,6 @@
 #include "core/cleanup.h"
 #include "core/wait.h"
 
-#define ROOT_ID 1 /* FUSE_ROOT_ID */
-
 /* ---- the table ---- */
 
 static uint64_t hash_file(dev_t dev, ino_t ino)
@@ -31,14 +29,15 @@ uint64_t inodes_first_id(void)
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = clock_now();
-	return ROOT_ID + (random >> 3); /* room below INODE_NUMBER_BIT */
+	return INODE_ROOT_ATTACHED +
+	       (random >> 3); /* room below INODE_NUMBER_BIT */
 }
 
 int inodes_init(struct inodes *t, const struct share *share)
 {
 	*t = (struct inodes){ .share = share, .last_id = inodes_first_id() };
 	t->root = (struct inode){
-		.id = ROOT_ID,
+		.id = INODE_ROOT,
 		.dev = share->dev,
 		.ino = share->ino,
 		.type = S_IFDIR,
@@ -47,7 +46,8 @@ int inodes_init(struct inodes *t, const struct share *share)
 	pthread_mutex_init(&t->mutex, NULL);
 	for (int i = 0; i < INODE_STRIPES; i++)
 		pthread_mutex_init(&t->stripes[i], NULL);
-	if (hash_insert(&t->by_id, &t->root.by_id, hash_number(ROOT_ID)) < 0 ||
+	if (hash_insert(&t->by_id, &t->root.by_id, hash_number(INODE_ROOT)) <
+		    0 ||
 	    hash_insert(&t->by_file, &t->root.by_file,
 			hash_file(share->dev, share->ino)) < 0)
 		return -ENOMEM;
@@ -81,7 +81,7 @@ static void drop_inode(struct hash_node *n)
 {
 	struct inode *inode = container_of(n, struct inode, by_id);
 
-	if (inode->id != ROOT_ID)
+	if (!inode_is_root(inode))
 		free_inode(inode);
 }
 
@@ -99,6 +99,8 @@ void inodes_release(struct inodes *t)
 
 static struct inode *find_id(struct inodes *t, uint64_t id)
 {
+	if (id <= INODE_ROOT_ATTACHED)
+		return &t->root;
 	for (struct hash_node *n = hash_first(&t->by_id, hash_number(id)); n;
 	     n = hash_next(n)) {
 		struct inode *inode = container_of(n, struct inode, by_id);
@@ -111,7 +113,7 @@ static struct inode *find_id(struct inodes *t, uint64_t id)
 
 struct inode *inodes_find(struct inodes *t, uint64_t id)
 {
-	if (id == ROOT_ID)
+	if (id <= INODE_ROOT_ATTACHED)
 		return &t->root;
 	LOCK_SCOPE(&t->mutex);
 	return find_id(t, id);
@@ -133,7 +135,7 @@ static struct inode *find_file(struct inodes *t, const struct found *f)
 
 		if (inode->dev == f->st.st_dev && inode->ino == f->st.st_ino &&
 		    inode->type == (f->st.st_mode & S_IFMT) &&
-		    (inode->id == ROOT_ID ||
+		    (inode_is_root(inode) ||
 		     handle_same(inode_handle(inode), f->handle)))
 			return inode;
 	}
@@ -143,7 +145,7 @@ static struct inode *find_file(struct inodes *t, const struct found *f)
 /* Frees the inode, and each parent for which it was the last reason. */
 static void drop_unused(struct inodes *t, struct inode *inode)
 {
-	while (inode && inode->id != ROOT_ID && !inode->nlookup &&
+	while (inode && !inode_is_root(inode) && !inode->nlookup &&
 	       !inode->n_children) {
 		struct inode *parent = inode->parent;
 
@@ -167,7 +169,7 @@ static void set_name(struct inodes *t, struct inode *inode,
 static void cut_cycle(struct inodes *t, struct inode *inode,
 		      struct inode *parent)
 {
-	for (; parent && parent->id != ROOT_ID; parent = parent->parent) {
+	for (; parent && !inode_is_root(parent); parent = parent->parent) {
 		if (parent->parent != inode)
 			continue;
 		inode->nlookup++; /* its last child may be all that keeps it */
@@ -184,7 +186,7 @@ static void set_name(struct inodes *t, struct inode *inode,
 {
 	struct inode *old = inode->parent;
 
-	if (inode->id == ROOT_ID) {
+	if (inode_is_root(inode)) {
 		free_name(inode, name);
 		return;
 	}
@@ -431,7 +433,7 @@ static size_t path_length(const struct inode *inode)
 {
 	size_t len = 0;
 
-	for (; inode->id != ROOT_ID; inode = inode->parent) {
+	for (; !inode_is_root(inode); inode = inode->parent) {
 		if (!inode->parent || !inode->name)
 			return SIZE_MAX;
 		len += strlen(inode->name) + 1;
@@ -452,7 +454,7 @@ char *inodes_path_of(struct inodes *t, struct inode *dir, const char *name,
 	if (!path)
 		return NULL;
 	memcpy(path + len, name, tail + 1);
-	for (; dir->id != ROOT_ID; dir = dir->parent) {
+	for (; !inode_is_root(dir); dir = dir->parent) {
 		size_t n = strlen(dir->name);
 
 		path[--len] = '/';

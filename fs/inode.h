@@ -29,6 +29,10 @@
 #include "fs/share.h"
 
 #define INODE_STRIPES 64
+/* The root's id: FUSE's own, or that by which it was looked up (fs/attach.h).
+ * Both always lead to it. */
+#define INODE_ROOT 1
+#define INODE_ROOT_ATTACHED 2
 #define INODE_NUMBER_BIT (1ULL << 62) /* the id is a handle's number */
 
 struct file_handle;
@@ -49,7 +53,7 @@ struct inode {
 	struct hash_node by_id;
 	struct hash_node by_file;
 	struct hash_node by_name; /* while it has one */
-	uint64_t id;		  /* fixed */
+	uint64_t id;		  /* fixed, once requests are served */
 	dev_t dev;		  /* fixed */
 	ino_t ino;		  /* fixed */
 	uint64_t nlookup;
@@ -65,6 +69,11 @@ struct inode {
 				opened by path */
 	char tail[];
 };
+
+static inline bool inode_is_root(const struct inode *inode)
+{
+	return inode->id <= INODE_ROOT_ATTACHED;
+}
 
 /* NULL: it is opened by path. */
 static inline struct file_handle *inode_handle(struct inode *inode)

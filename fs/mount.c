@@ -16,9 +16,10 @@
 #include "core/cleanup.h"
 #include "core/lease.h"
 #include "core/versions.h"
+#include "fs/attach.h"
+#include "fs/behind.h"
 #include "fs/camfs.h"
 #include "fs/creds.h"
-#include "fs/behind.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
 #include "fs/gate.h"
@@ -279,7 +280,7 @@ static int add_options(struct fuse_args *args, const struct mount_options *o)
 	return r < 0 ? -ENOMEM : 0;
 }
 
-static int open_session(struct camfs *fs)
+static int open_session(struct camfs *fs, struct attach *ret_attach)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int r = add_options(&args, fs->options);
@@ -292,23 +293,25 @@ static int open_session(struct camfs *fs)
 	fuse_opt_free_args(&args);
 	if (r < 0)
 		return r;
-	if (fuse_session_mount(fs->session, fs->options->mountpoint) < 0) {
+	r = attach_mount(ret_attach, fs);
+	if (r < 0) {
 		log_error("cannot mount at '%s': FUSE refused; is the kernel "
 			  "module 'fuse' there, the package fuse3 installed, "
 			  "and may you mount there",
 			  fs->options->mountpoint);
 		fuse_session_destroy(fs->session);
 		fs->session = NULL;
-		return -EPERM;
 	}
-	return 0;
+	return r;
 }
 
-/* ---- stopping ---- */
+/* ---- showing it, and stopping ---- */
 
 struct stopper {
 	struct camfs *fs;
-	dev_t dev; /* of the mount */
+	struct attach attach;
+	int error; /* why it is not at its place */
+	dev_t dev; /* of the mount, once it is */
 	pthread_t thread;
 	atomic_bool over;  /* the mount is gone: nothing to stop */
 	atomic_bool early; /* it ends while files are open */
@@ -332,14 +335,13 @@ static bool is_mounted(const struct stopper *s)
 
 /* Told to stop, we let the mount go at once, but serve what is open until it
  * is closed: the loop ends when the kernel gives up the last of it. */
-static void *stop(void *arg)
+static void stop(struct stopper *s)
 {
-	struct stopper *s = arg;
 	const char *mountpoint = s->fs->options->mountpoint;
 	int sig = await_signal(s);
 
 	if (!sig)
-		return NULL;
+		return;
 	log_info("signal %d: unmounting '%s'; files that are open stay usable "
 		 "until they are closed",
 		 sig, mountpoint);
@@ -347,19 +349,29 @@ static void *stop(void *arg)
 		mountpoint_detach(mountpoint);
 	sig = await_signal(s);
 	if (!sig)
-		return NULL;
+		return;
 	log_warning("signal %d again: ending at once", sig);
 	s->early = true;
 	fuse_session_exit(s->fs->session);
+}
+
+static void *attend(void *arg)
+{
+	struct stopper *s = arg;
+	const struct mount_options *o = s->fs->options;
+
+	s->error = attach_finish(&s->attach);
+	if (s->error < 0)
+		return NULL;
+	s->dev = mountpoint_dev(o->mountpoint);
+	o->on_ready(o->on_ready_arg);
+	stop(s);
 	return NULL;
 }
 
-/* Only once it is mounted: before, there is nothing of ours to detach. */
-static int start_stopper(struct stopper *s, struct camfs *fs)
+static int start_stopper(struct stopper *s)
 {
-	s->fs = fs;
-	s->dev = mountpoint_dev(fs->options->mountpoint);
-	return -pthread_create(&s->thread, NULL, stop, s);
+	return -pthread_create(&s->thread, NULL, attend, s);
 }
 
 static void end_stopper(struct stopper *s)
@@ -434,12 +446,12 @@ static void raise_descriptor_limit(void)
 
 static int mount_and_serve(struct camfs *fs)
 {
-	struct stopper stopper = {};
-	int r = open_session(fs);
+	struct stopper stopper = { .fs = fs };
+	int r = open_session(fs, &stopper.attach);
 
 	if (r < 0)
 		return r;
-	r = start_stopper(&stopper, fs);
+	r = start_stopper(&stopper);
 	if (r == 0) {
 		struct behind *behind = behind_open(fs);
 
@@ -449,6 +461,8 @@ static int mount_and_serve(struct camfs *fs)
 		ring_close(fs->ring);
 		behind_close(behind);
 		end_stopper(&stopper);
+		if (r == 0)
+			r = stopper.error;
 	}
 	file_close_all(fs, stopper.early);
 	mapped_stop(fs->mapped);

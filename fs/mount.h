@@ -51,10 +51,14 @@ struct mount_options {
 	const char *mount_flags; /* comma-separated options of mount(8) that
 				    the kernel takes, "ro,noatime"; or NULL */
 
-	/* Called once, when the mount answers. */
+	/* Called once, when the mount is at its place and answers. */
 	void (*on_ready)(void *arg);
 	void *on_ready_arg;
 };
+
+/* What the mount's root may be called in proc(5)'s mountinfo, after a slash:
+ * fs/attach.h. */
+#define MOUNT_ROOT_NAME ".camlock"
 
 /* The values used when nothing is said. */
 void mount_options_init(struct mount_options *o);

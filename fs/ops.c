@@ -149,7 +149,6 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	init_passthrough(fs, conn);
 	conn->max_background = MAX_BACKGROUND;
 	ring_offer(fs->ring, conn);
-	fs->options->on_ready(fs->options->on_ready_arg);
 }
 
 /* What looks at names, or opens something, is only done while not too many

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "fs/attach.h"
 #include "fs/creds.h"
 #include "fs/ctldir.h"
 #include "fs/file.h"
@@ -85,8 +86,12 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir_ino, const char *name)
 	struct inode *dir;
 	int r;
 
+	if (dir_ino == INODE_ROOT && fs->inodes.root.id != INODE_ROOT) {
+		attach_lookup(req);
+		return;
+	}
 	if (ctldir_owns(dir_ino) ||
-	    (dir_ino == FUSE_ROOT_ID && ctldir_is_name(name))) {
+	    (dir_ino == fs->inodes.root.id && ctldir_is_name(name))) {
 		ctldir_lookup(req, dir_ino, name);
 		return;
 	}

@@ -192,7 +192,7 @@ static void tell_replaced(struct camfs *fs, const char *path)
 	const char *name = slash ? slash + 1 : path;
 	_cleanup_free_ char *folder =
 		slash ? strndup(path, (size_t)(slash - path)) : NULL;
-	uint64_t id = slash ? 0 : FUSE_ROOT_ID;
+	uint64_t id = slash ? 0 : fs->inodes.root.id;
 
 	if (folder)
 		inodes_with_path(&fs->inodes, folder, take_id, &id);

@@ -36,8 +36,8 @@ def rate_of(process, seconds):
     return int(ops) / float(spent)
 
 
-def run_ops(row, seconds, folder):
-    return rate_of(start_ops(row, seconds, folder), seconds)
+def run_ops(row, seconds, folder, user=None):
+    return rate_of(start_ops(row, seconds, folder, user), seconds)
 
 
 def run_together(row, seconds, folders, users=None):
@@ -76,6 +76,18 @@ class TwoJobs(OpsRow):
     def measure(self, subject, seconds):
         folders = [subject.root, subject.root + "/second"]
         return self.size * run_together(self.op, seconds, folders)
+
+
+class UserRow(OpsRow):
+    """By somebody who owns nothing there, as most people at a share: of him the
+    rights are checked that root and an owner have anyway."""
+
+    def __init__(self, name, title):
+        super().__init__(name, title + ", ordinary user")
+        self.op, self.name = name, name + "-user"
+
+    def measure(self, subject, seconds):
+        return run_ops(self.op, seconds, subject.root, subjects.FIRST_UID)
 
 
 class CrowdRow(OpsRow):
@@ -243,8 +255,10 @@ DATA_ROWS = [
 ]
 NAME_ROWS = [
     OpsRow("stat", "stat, known"),
+    UserRow("stat", "stat, known"),
     OpsRow("missing", "missing name"),
     OpsRow("open-read", "open + close, reading"),
+    UserRow("open-read", "open + close, reading"),
     OpsRow("open-write", "open + close, writing"),
     OpsRow("create-unlink", "create + unlink"),
     OpsRow("rename", "rename"),
@@ -253,6 +267,6 @@ NAME_ROWS = [
     FindRow("find-warm", "find, again", cold=False),
 ]
 CHECKOUT_ROWS = [CheckoutRow(n) for n in (0, 100, 1000, 10000)]
-QUICK = {"write-1m", "read-1m", "write-4k", "mmap-read", "stat", "missing", "open-read", "open-write",
+QUICK = {"write-1m", "read-1m", "write-4k", "mmap-read", "stat", "stat-user", "missing", "open-read", "open-write",
          "create-unlink", "rename", "save", "find-cold", "find-warm", "checkout-0", "checkout-1000"}
 WAYS = [PythonWay, CamlockWay]
