@@ -3,8 +3,11 @@
  * camlock mount: a share under checkout. Also what mount(8) runs for fstab, as
  * /sbin/mount.fuse.camlock, and mount.fuse(8) as `camlock SHARE MOUNTPOINT`.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
+#include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -12,6 +15,7 @@
 #include "cli/mount_args.h"
 #include "cli/mounts.h"
 #include "core/cleanup.h"
+#include "core/deadmount.h"
 
 static const char help[] =
 	"usage: camlock mount [OPTION...] SHARE MOUNTPOINT\n"
@@ -205,6 +209,24 @@ static int mount_and_reply(struct mount_args *a)
 			       : status;
 }
 
+/* `mount -a` mounts what it does not find with "/" as its root; ours may have
+ * another (fs/attach.h). A dead mount is no mount. */
+static bool is_there_already(const struct mount_args *a)
+{
+	const char *point = a->options.mountpoint;
+	_cleanup_mounts_ struct mounts mounts = {};
+	const struct mount_info *top;
+	struct statfs fs;
+
+	if (mounts_load(&mounts) < 0)
+		return false;
+	top = mounts_find(&mounts, point);
+	return top && top->is_camlock && !strcmp(top->point, point) &&
+	       !strcmp(top->root, "/") &&
+	       !strcmp(top->source, a->options.share) &&
+	       (statfs(point, &fs) == 0 || !deadmount_says(errno));
+}
+
 static int run(int argc, char **argv)
 {
 	_cleanup_(mount_args_release) struct mount_args a;
@@ -222,7 +244,8 @@ static int run(int argc, char **argv)
 	if (a.json)
 		return mount_and_reply(&a);
 	status = mount_args_resolve(&a);
-	if (status != DONE || a.fake)
+	if (status != DONE || a.fake ||
+	    (is_mount_helper(argv[0]) && is_there_already(&a)))
 		return status;
 	return a.foreground ? foreground_mount(&a.options)
 			    : daemon_mount(&a.options);
