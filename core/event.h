@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A line of history.jsonl (core/history.h), read. Those who look into it are
- * the command line and the page (fs/page.h).
+ * the command line, the page (fs/page.h) and who explains a stale save
+ * (fs/stale_save.h).
  */
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H

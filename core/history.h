@@ -65,4 +65,14 @@ void history_release(struct history *h);
 int history_append(struct history *h, const char *event, const char *path,
 		   const struct record *who, const struct record *holder);
 
+/* The last bytes of it, at most so many; nothing if there is no history.
+ * Returns 0 or -errno. */
+#define HISTORY_LOOK (1 << 20)
+int history_read_end(int dirfd, struct buffer *ret_text);
+
+/* Takes the last line off that text; the first one may not be whole. Returns
+ * whether there was one; it is good until the text changes. */
+bool history_take_line(struct buffer *text, const char **ret_line,
+		       size_t *ret_len);
+
 #endif

@@ -380,10 +380,13 @@ static void give_back(const struct caller *who, const struct seizure *s,
 static void refuse_admins_work(const struct caller *who, const char *path,
 			       struct kept_answer *a)
 {
-	_cleanup_record_ struct record holder = {};
-	bool is_held = registry_peek(who->fs->registry, path, &holder);
+	_cleanup_conflict_ struct registry_conflict conflict = {};
+	struct owner nobody = { .user = "" };
+	struct wait w = caller_wait(who);
+	bool is_held = registry_check(who->fs->registry, path, false, &nobody,
+				      &w, &conflict) == REGISTRY_HELD;
 
-	verdict_refuse(who, path, is_held ? &holder : NULL,
+	verdict_refuse(who, path, is_held ? &conflict.holder : NULL,
 		       "only root and the mount's --admin-group take a "
 		       "checkout away");
 	kept_refuse(who, a, path, KEPT_NOT_ADMIN);

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/beneath.h"
 #include "core/cleanup.h"
 #include "core/wait.h"
 #include "fs/file.h"
@@ -16,7 +15,6 @@
 
 #define ROWS_MAX 5000
 #define REFUSALS_MAX 10
-#define HISTORY_LOOK (1 << 20) /* bytes at the end of it that are looked at */
 #define GOOD_FOR NSEC_PER_SEC  /* while nothing changes: times go on */
 #define PAD_TO 4096
 
@@ -97,27 +95,6 @@ static bool is_refusal(const char *line, size_t len)
 	return memmem(line, len, mark, sizeof(mark) - 1) != NULL;
 }
 
-/* The end of the history. */
-static int read_end(struct camfs *fs, struct buffer *ret_text)
-{
-	_cleanup_close_ int fd =
-		beneath_open(fs->share.state_fd, HISTORY_NAME,
-			     O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (fstat(fd, &st) < 0 || buffer_reserve(ret_text, HISTORY_LOOK) < 0)
-		return -ENOMEM;
-	n = pread(fd, ret_text->data, HISTORY_LOOK,
-		  st.st_size > HISTORY_LOOK ? st.st_size - HISTORY_LOOK : 0);
-	if (n < 0)
-		return -errno;
-	ret_text->len = (size_t)n;
-	return 0;
-}
-
 static void add_refusal(struct pageview *v, const char *line, size_t len)
 {
 	if (is_refusal(line, len) &&
@@ -129,21 +106,18 @@ static void add_refusal(struct pageview *v, const char *line, size_t len)
 static int fill_refusals(struct camfs *fs, struct pageview *v)
 {
 	_cleanup_buffer_ struct buffer text = {};
-	int r = read_end(fs, &text);
-	size_t end = text.len;
+	int r = history_read_end(fs->share.state_fd, &text);
+	const char *line;
+	size_t len;
 
 	if (r < 0)
 		return r;
 	v->refusals = calloc(REFUSALS_MAX, sizeof(*v->refusals));
 	if (!v->refusals)
 		return -ENOMEM;
-	while (end > 0 && v->n_refusals < REFUSALS_MAX) {
-		const char *before = memrchr(text.data, '\n', end - 1);
-		size_t begin = before ? (size_t)(before - text.data) + 1 : 0;
-
-		add_refusal(v, text.data + begin, end - begin);
-		end = begin;
-	}
+	while (v->n_refusals < REFUSALS_MAX &&
+	       history_take_line(&text, &line, &len))
+		add_refusal(v, line, len);
 	return 0;
 }
 

@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/beneath.h"
 #include "core/cleanup.h"
+#include "core/event.h"
 #include "fs/log.h"
 
 enum stale_save_kind stale_save_kind(int flags)
@@ -53,6 +55,12 @@ void stale_save_read(fuse_req_t req, struct inode *inode, int fd)
 
 /* ---- what a person is told ---- */
 
+static bool timespec_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* The time of day is enough on the same day. */
 static void say_time(char *text, size_t size, time_t when)
 {
@@ -68,7 +76,57 @@ static void say_time(char *text, size_t size, time_t when)
 		 &tm);
 }
 
-static void explain(const struct caller *who, struct stale_save *why)
+static bool is_change(const struct event *e, const char *path)
+{
+	return e->path && !strcmp(e->path, path) && e->who.user &&
+	       (!strcmp(e->event, HISTORY_SAVED) ||
+		!strcmp(e->event, HISTORY_DELETED) ||
+		!strcmp(e->event, HISTORY_RENAMED) ||
+		!strcmp(e->event, HISTORY_REVERTED));
+}
+
+/* The last change of the path that was written down: it is the one if it came
+ * after the program read, and after whatever gave the file its time. The clocks
+ * of two hosts are compared, but for a sentence only. */
+static void take_change(struct stale_save *why, const struct event *e,
+			const struct seen_version *now)
+{
+	struct seen_change *c = &why->change;
+	struct timespec when;
+
+	if (timestamp_parse(e->time, &when) < 0 || when.tv_sec < c->read ||
+	    (now && timespec_before(&when, &now->mtime)))
+		return;
+	c->is_known = true;
+	c->when = when.tv_sec;
+	snprintf(c->user, sizeof(c->user), "%s", e->who.user);
+	snprintf(c->app, sizeof(c->app), "%s", e->who.app ? e->who.app : "");
+	snprintf(why->host, sizeof(why->host), "%s",
+		 e->who.host ? e->who.host : "");
+}
+
+/* Another mount has seen it, and may have written it down already. */
+static void ask_history(const struct caller *who, const char *path,
+			const struct seen_version *now, struct stale_save *why)
+{
+	_cleanup_buffer_ struct buffer text = {};
+	bool found = false;
+	const char *line;
+	size_t len;
+
+	if (history_read_end(who->fs->share.state_fd, &text) < 0)
+		return;
+	while (!found && history_take_line(&text, &line, &len)) {
+		_cleanup_event_ struct event e = {};
+
+		found = event_parse(&e, line, len) == 0 && is_change(&e, path);
+		if (found)
+			take_change(why, &e, now);
+	}
+}
+
+static void explain(const struct caller *who, const char *path,
+		    const struct seen_version *now, struct stale_save *why)
 {
 	static char unknown[] = RECORD_USER_UNKNOWN, kind[] = "changed";
 	struct seen_change *c = &why->change;
@@ -78,6 +136,9 @@ static void explain(const struct caller *who, struct stale_save *why)
 	why->changer = (struct record){ .user = unknown,
 					.kind = kind,
 					.message = why->text };
+	why->host[0] = '\0';
+	if (!c->is_known)
+		ask_history(who, path, now, why);
 	say_time(read, sizeof(read), c->read);
 	if (!c->is_known) {
 		snprintf(why->text, sizeof(why->text),
@@ -88,12 +149,13 @@ static void explain(const struct caller *who, struct stale_save *why)
 	}
 	say_time(changed, sizeof(changed), c->when);
 	snprintf(why->text, sizeof(why->text),
-		 "changed by %s (%s) %s since this program read it %s", c->user,
+		 "changed by %s%s%s (%s) %s since this program read it %s",
+		 c->user, *why->host ? " on " : "", why->host,
 		 *c->app ? c->app : "unknown", changed, read);
 	timestamp_format(&when, why->when);
 	why->changer.user = c->user;
 	why->changer.app = c->app;
-	why->changer.host = who->fs->host;
+	why->changer.host = *why->host ? why->host : who->fs->host;
 	why->changer.timestamp = why->when;
 }
 
@@ -109,9 +171,9 @@ static void warn(const struct caller *who, const char *path,
 /* ---- writes ---- */
 
 static int verdict(const struct caller *who, const char *path,
-		   struct stale_save *why)
+		   const struct seen_version *now, struct stale_save *why)
 {
-	explain(who, why);
+	explain(who, path, now, why);
 	if (who->fs->options->stale_save == STALE_SAVES_REFUSED)
 		return STALE_SAVE;
 	warn(who, path, why);
@@ -127,7 +189,7 @@ static int judge(const struct caller *who, const struct stale_save_file *file,
 	if (seen_judge(fs->seen, &who->family, file->name, &file->now,
 		       &ret_why->change) == 0)
 		return 0;
-	r = verdict(who, file->path, ret_why);
+	r = verdict(who, file->path, &file->now, ret_why);
 	if (r == 0)
 		seen_accept(fs->seen, &who->family, file->name, &file->now);
 	return r;
@@ -178,7 +240,7 @@ int stale_save_empty(const struct caller *who, const struct seen_write *write,
 	if (!seen_stale(write))
 		return 0;
 	ret_why->change = *seen_stale(write);
-	return verdict(who, path, ret_why);
+	return verdict(who, path, NULL, ret_why);
 }
 
 struct seen_write *stale_save_begin_scratch(const struct caller *who,

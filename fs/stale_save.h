@@ -32,7 +32,8 @@ struct stale_save {
 	struct record changer; /* borrows from what follows */
 	struct seen_change change;
 	char when[TIMESTAMP_SIZE];
-	char text[512];
+	char host[256]; /* if it was another */
+	char text[768];
 };
 
 /* An inode is opened for reading only, by this descriptor. */

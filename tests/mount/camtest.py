@@ -930,6 +930,9 @@ def of_locks_json(what):
     return mark("of_locks_json", f"it is about locks.json: {what}")
 
 
+NO_RECORD = "a scratch file has no record, so nobody else knows who can write to it"
+
+
 def of_one_host(why):
     """The test means nothing with another host."""
     return mark("of_one_host", f"it is of one host: {why}")
