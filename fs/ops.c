@@ -77,6 +77,26 @@ int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
 	return 0;
 }
 
+int ops_open_dir(fuse_req_t req, fuse_ino_t ino, const char *name, bool to_make,
+		 struct inode **ret_dir)
+{
+	struct camfs *fs = camfs_of(req);
+	struct inode *dir = ops_inode(req, ino);
+	int r;
+
+	if (!dir)
+		return -1;
+	r = ops_check_name(fs, dir, name, to_make);
+	if (r == 0)
+		r = inodes_open(&fs->inodes, dir);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return -1;
+	}
+	*ret_dir = dir;
+	return r;
+}
+
 void ops_reply_entry(fuse_req_t req, struct inode *dir, int dirfd,
 		     const char *name)
 {

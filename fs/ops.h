@@ -18,6 +18,11 @@ struct inode *ops_inode(fuse_req_t req, fuse_ino_t ino);
 int ops_check_name(struct camfs *fs, const struct inode *dir, const char *name,
 		   bool make);
 
+/* The folder for a new or removed name, opened. Returns the descriptor, or -1
+ * when the error has been replied. */
+int ops_open_dir(fuse_req_t req, fuse_ino_t ino, const char *name, bool to_make,
+		 struct inode **ret_dir);
+
 /* How long the kernel may believe what we say of a file. */
 double ops_cache_seconds(const struct camfs *fs, const struct stat *st);
 
@@ -30,21 +35,25 @@ void ops_reply_entry(fuse_req_t req, struct inode *dir, int dirfd,
 int ops_fill_entry(struct camfs *fs, struct inode *dir, const char *name,
 		   struct found *found, struct fuse_entry_param *ret_entry);
 
-/* ops_name.c */
+/* ops_lookup.c */
 void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
 void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *list);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+
+/* ops_make.c */
 void op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 	      dev_t dev);
 void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode);
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t dir,
 		const char *name);
+
+/* ops_name.c */
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t dir, const char *name);
 void op_unlink(fuse_req_t req, fuse_ino_t dir, const char *name);
 void op_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name);
 void op_rename(fuse_req_t req, fuse_ino_t dir, const char *name,
 	       fuse_ino_t to_dir, const char *to_name, unsigned int flags);
-void op_readlink(fuse_req_t req, fuse_ino_t ino);
 
 /* ops_attr.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
