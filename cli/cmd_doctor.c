@@ -20,11 +20,11 @@ static const char help[] =
 	"mount and\n"
 	"its options, ways around it, the records and what is left over of "
 	"mounts that\n"
-	"are gone, rights, clocks, free space, how it is mounted at boot, and "
-	"Samba's\n"
-	"configuration. Changes nothing. As root it sees most. Without an "
-	"argument it is\n"
-	"about the current folder.\n"
+	"are gone, rights, clocks, free space, versions, how it is installed "
+	"and mounted\n"
+	"at boot, and Samba's configuration. Changes nothing. As root it sees "
+	"most.\n"
+	"Without an argument it is about the current folder.\n"
 	"\n"
 	"  --json           an array of objects, for programs\n"
 	"  --locks FILE     where the records are, if the mount was told so\n"
@@ -38,9 +38,9 @@ static const char help[] =
 	"state-rights,\n"
 	"          lock-file, records, stale-records, stale-leases, damaged, "
 	"spare,\n"
-	"          recovered, clock, share-kind, space, inodes, start, unit, "
-	"fstab,\n"
-	"          metrics, fuse-conf or samba\n"
+	"          recovered, versions, clock, share-kind, space, inodes, "
+	"install,\n"
+	"          start, unit, fstab, metrics, fuse-conf or samba\n"
 	"  what    what was found\n"
 	"  advice  what to do; or null\n"
 	"\n"
@@ -67,6 +67,7 @@ static void examine(struct doctor *d)
 		     d->share);
 		doctor_check_fuse_conf(d);
 	}
+	doctor_check_install(d);
 	doctor_check_state(d);
 	doctor_check_share(d);
 	doctor_check_start(d);

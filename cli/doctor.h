@@ -33,7 +33,11 @@ void doctor_check_start(struct doctor *d);
 /* What an ordinary user may mount. */
 void doctor_check_fuse_conf(struct doctor *d);
 
-/* `.camlock`: whose it is, the lock file, the records, what is left over. */
+/* What belongs to an installed program. */
+void doctor_check_install(struct doctor *d);
+
+/* `.camlock`: whose it is, the lock file, the records, what is left over, and
+ * the versions. */
 void doctor_check_state(struct doctor *d);
 
 /* What the share lies on: which kind, how full, whose clock. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +20,9 @@
 #include "core/recovered.h"
 #include "core/statefile.h"
 #include "core/store.h"
+#include "core/thinning.h"
 #include "core/timestamp.h"
+#include "core/versions.h"
 
 #define LOCK_NAME LOCKS_NAME ".lock"
 #define DAMAGED LOCKS_NAME ".damaged-"
@@ -283,6 +286,39 @@ static void check_recovered(struct doctor *d)
 		     "others' recovered files can't be looked at");
 }
 
+/* ---- versions ---- */
+
+static bool is_room_for_versions(const struct doctor *d)
+{
+	struct statvfs st;
+
+	return fstatvfs(d->place.state, &st) < 0 ||
+	       (uint64_t)st.f_bavail * st.f_frsize >
+		       versions_reserve(d->place.state);
+}
+
+/* Where none are kept, or we are not let in, there is nothing to say. */
+static void check_versions(struct doctor *d)
+{
+	_cleanup_close_ int tree =
+		openat(d->place.state, VERSIONS_TREE,
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	uint64_t bytes;
+
+	if (tree < 0 || thinning_run(tree, 0, &bytes) < 0)
+		return;
+	if (!is_room_for_versions(d))
+		find(&d->found, LEVEL_WARNING, "versions",
+		     "make room: a twentieth of the disk, or 1 GB, stays free "
+		     "for the saves themselves",
+		     "the disk is too full to keep versions: a save can't be "
+		     "taken back");
+	else
+		find(&d->found, LEVEL_OK, "versions", NULL,
+		     "the versions of files take %llu MB",
+		     (unsigned long long)bytes >> 20);
+}
+
 void doctor_check_state(struct doctor *d)
 {
 	bool whole = true;
@@ -291,6 +327,7 @@ void doctor_check_state(struct doctor *d)
 		check_folder(d);
 		check_names(d);
 		check_leases(d);
+		check_versions(d);
 		if (!d->locks) {
 			check_lock_file(d);
 			whole = check_whole(d);

@@ -40,11 +40,25 @@ int versions_tree(const struct versions *v)
 
 /* ---- room ---- */
 
-static uint64_t file_system_size(const struct versions *v, struct statvfs *st)
+static uint64_t file_system_size(int dir, struct statvfs *st)
 {
-	if (fstatvfs(v->options.state_dir, st) < 0)
+	if (fstatvfs(dir, st) < 0)
 		*st = (struct statvfs){};
 	return (uint64_t)st->f_blocks * st->f_frsize;
+}
+
+static uint64_t reserve_of(int dir, struct statvfs *st)
+{
+	uint64_t reserve = file_system_size(dir, st) / RESERVE_PART;
+
+	return reserve < RESERVE_MAX ? reserve : RESERVE_MAX;
+}
+
+uint64_t versions_reserve(int dir)
+{
+	struct statvfs st;
+
+	return reserve_of(dir, &st);
 }
 
 static uint64_t space_of(const struct versions *v)
@@ -52,7 +66,8 @@ static uint64_t space_of(const struct versions *v)
 	struct statvfs st;
 
 	return v->options.space ? v->options.space
-				: file_system_size(v, &st) / SPACE_PART;
+				: file_system_size(v->options.state_dir, &st) /
+					  SPACE_PART;
 }
 
 /* What lacks before a file of that size may be kept: the save that is about to
@@ -60,10 +75,8 @@ static uint64_t space_of(const struct versions *v)
 static uint64_t lacking(const struct versions *v, uint64_t size)
 {
 	struct statvfs st;
-	uint64_t reserve = file_system_size(v, &st) / RESERVE_PART;
+	uint64_t wanted = 2 * size + reserve_of(v->options.state_dir, &st);
 	uint64_t free_now = (uint64_t)st.f_bavail * st.f_frsize;
-	uint64_t wanted =
-		2 * size + (reserve < RESERVE_MAX ? reserve : RESERVE_MAX);
 
 	return free_now < wanted ? wanted - free_now : 0;
 }

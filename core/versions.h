@@ -52,6 +52,9 @@ struct versions_source {
 	const char *name; /* there */
 };
 
+/* How much stays free beside versions, on the file system of a folder. */
+uint64_t versions_reserve(int dir);
+
 /* Keeps the document at `path`, which `user` is about to write. Returns 1 with
  * the version's name; 0 if it is empty, or no regular file; -EFBIG if it is too
  * large to be copied, or for the space of all; -ENOSPC if there is no room; or
