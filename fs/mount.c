@@ -228,6 +228,8 @@ static void camfs_close(struct camfs *fs)
 	if (!fs->options)
 		return; /* never opened */
 	metrics_stop(fs->metrics);
+	if (fs->watcher)
+		watcher_stop(fs->watcher); /* who looks at the registry */
 	mapped_free(fs->mapped);
 	checkouts_free(fs->checkouts); /* what is left the registry ends */
 	registry_close(fs->registry);
