@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "core/cleanup.h"
 #include "core/deadmount.h"
+#include "fs/ring.h"
 
 #define ANSWER_MS 5000
 #define FUSE_CONF "/etc/fuse.conf"
@@ -142,6 +143,20 @@ static void check_passthrough(struct doctor *d)
 	     kernel_can ? "it takes root" : "Linux is too old");
 }
 
+/* What most kernels don't offer is nothing that is wrong. */
+static void check_io_uring(struct doctor *d)
+{
+	const char *why = ring_why_not();
+
+	if (why)
+		find(&d->found, LEVEL_OK, "io-uring", NULL,
+		     "requests can't come over io_uring, which is faster: %s",
+		     why);
+	else
+		find(&d->found, LEVEL_OK, "io-uring", NULL,
+		     "the kernel offers requests over io_uring");
+}
+
 /* ---- ways around it ---- */
 
 /* Whether everybody can get into the folder. */
@@ -226,6 +241,7 @@ void doctor_check_mount(struct doctor *d)
 {
 	check_options(d);
 	check_passthrough(d);
+	check_io_uring(d);
 	check_raw_share(d);
 	check_twice(d);
 }
