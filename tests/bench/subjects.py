@@ -59,6 +59,27 @@ def make_data(path):
         os.fsync(file.fileno())
 
 
+class Parameter:
+    """Of a module of the kernel."""
+
+    def __init__(self, path):
+        self.path = "/sys/module/" + path
+
+    def read(self):
+        try:
+            with open(self.path, encoding="ascii") as file:
+                return file.read().strip()
+        except OSError:
+            return None
+
+    def write(self, value):
+        with open(self.path, "w", encoding="ascii") as file:
+            file.write(value)
+
+
+ENABLE_URING = Parameter("fuse/parameters/enable_uring")
+
+
 class Native:
     name = "native"
     note = "the bare folder"
@@ -140,13 +161,24 @@ class Camlock(Fuse):
     name = "camlock"
     note = f"--cache-seconds {LONG}, as passthrough_hp has it; --keep-versions 0, as nobody else has any"
     needed = CAMLOCK
-    arguments = ("mount", "-f", "--cache-seconds", LONG, "--keep-versions", "0")
+    arguments = ("mount", "-f", "--cache-seconds", LONG, "--keep-versions", "0", "--io-uring", "off")
 
 
 class CamlockPlain(Camlock):
     name = "camlock-plain"
     note = "the same with --no-passthrough"
     arguments = (*Camlock.arguments, "--no-passthrough")
+
+
+class CamlockRing(Camlock):
+    name = "camlock-ring"
+    note = "the same as camlock with --io-uring on"
+    arguments = (*Camlock.arguments[:-1], "on")
+
+    @classmethod
+    def absent(cls):
+        return super().absent() or (None if ENABLE_URING.read() == "Y" else
+                                    "the kernel has io_uring off: bench --enable-io-uring")
 
 
 class PassthroughHp(Fuse):
@@ -194,10 +226,10 @@ class Bindfs(Fuse):
 
 
 # In the order of the columns; another file system is another class.
-SUBJECTS = [Native, Camlock, CamlockPlain, PassthroughHp, PassthroughLl, Bindfs, Mergerfs,
-            FuseOverlayfs]
+SUBJECTS = [Native, Camlock, CamlockRing, CamlockPlain, PassthroughHp, PassthroughLl, Bindfs,
+            Mergerfs, FuseOverlayfs]
 ON_OTHERS = [Native, Camlock, PassthroughHp]
-QUICK = [Native, Camlock, PassthroughHp, Bindfs]
+QUICK = [Native, Camlock, CamlockRing, PassthroughHp, Bindfs]
 
 
 class Image:
