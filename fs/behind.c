@@ -30,29 +30,12 @@ struct behind {
 	struct camfs *fs;
 	int events_fd; /* fanotify */
 	int stop_fd;   /* readable: end */
+	pid_t own_pid;
 	pthread_t thread;
 	_Alignas(struct fanotify_event_metadata) char buffer[BUFFER_SIZE];
 };
 
 /* ---- what an event is about ---- */
-
-static void take_id(void *id, struct inode *inode)
-{
-	*(uint64_t *)id = inode->id;
-}
-
-/* The inode the kernel knows of a file, or 0. */
-static uint64_t id_of(struct camfs *fs, struct file_handle *handle)
-{
-	_cleanup_close_ int fd = open_by_handle_at(
-		fs->share.handles_fd, handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	uint64_t id = 0;
-
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		inodes_with_file(&fs->inodes, &st, take_id, &id);
-	return id;
-}
 
 /* The kernel asks for its attributes again; and if the file was changed, it
  * then drops what it has of the content. */
@@ -71,7 +54,7 @@ static void take_info(struct camfs *fs, uint64_t mask,
 	if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME &&
 	    !(mask & NAME_CHANGES))
 		return; /* the file's own handle comes along */
-	id = id_of(fs, handle);
+	id = inodes_id_of(&fs->inodes, handle);
 	if (!id)
 		return;
 	forget_attributes(fs, id);
@@ -101,7 +84,7 @@ static void take_events(struct behind *b)
 	struct fanotify_event_metadata *event = (void *)b->buffer;
 
 	for (; FAN_EVENT_OK(event, n); event = FAN_EVENT_NEXT(event, n))
-		if (event->pid != getpid())
+		if (event->pid != b->own_pid)
 			take_event(b->fs, event);
 }
 
@@ -159,6 +142,7 @@ struct behind *behind_open(struct camfs *fs)
 	b = calloc(1, sizeof(*b));
 	if (b) {
 		*b = (struct behind){ .fs = fs,
+				      .own_pid = getpid(),
 				      .events_fd = -1,
 				      .stop_fd = -1 };
 		r = start(b);

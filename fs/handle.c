@@ -91,14 +91,26 @@ struct handle_form handle_form_of(const struct file_handle *handle, ino_t ino)
 		       : (struct handle_form){};
 }
 
+ino_t handle_ino(const struct handle_form *form,
+		 const struct file_handle *handle)
+{
+	uint32_t generation;
+	uint64_t ino;
+
+	if (!form->bytes || handle->handle_bytes != form->bytes ||
+	    handle->handle_type != form->type)
+		return 0;
+	take_apart(handle, &ino, &generation);
+	return ino;
+}
+
 uint64_t handle_number(const struct handle_form *form,
 		       const struct file_handle *handle, ino_t ino)
 {
 	uint32_t generation;
 	uint64_t there;
 
-	if (!form->bytes || !handle || handle->handle_bytes != form->bytes ||
-	    handle->handle_type != form->type || !has_form(handle, ino) ||
+	if (!handle || !ino || handle_ino(form, handle) != ino ||
 	    ino >> INO_BITS)
 		return 0;
 	take_apart(handle, &there, &generation);

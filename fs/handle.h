@@ -47,6 +47,10 @@ bool handle_same(const struct file_handle *a, const struct file_handle *b);
 /* As that of one file, whose inode number is known. */
 struct handle_form handle_form_of(const struct file_handle *handle, ino_t ino);
 
+/* The inode number in a handle of that form, or 0. */
+ino_t handle_ino(const struct handle_form *form,
+		 const struct file_handle *handle);
+
 /* The number, or 0 if there is none; and the handle for a number. */
 uint64_t handle_number(const struct handle_form *form,
 		       const struct file_handle *handle, ino_t ino);

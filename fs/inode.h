@@ -136,6 +136,9 @@ uint32_t inodes_generation(const struct inodes *t, uint64_t id);
 /* The id that the file's handle makes, or 0 if it makes none. */
 uint64_t inodes_number_id(const struct inodes *t, const struct found *f);
 
+/* The id the kernel may know the file of a handle by, or 0 if it can't. */
+uint64_t inodes_id_of(struct inodes *t, struct file_handle *handle);
+
 /* The file of an id we have forgotten, as inodes_look(), and an O_PATH
  * descriptor of it. -ESTALE if there is none, or the id does not say. */
 int inodes_look_number(struct inodes *t, uint64_t id, int *ret_fd,

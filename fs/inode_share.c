@@ -43,6 +43,32 @@ int inodes_look_fd(struct inodes *t, int fd, struct found *ret_found)
 	return get_handle(t, fd, "", &ret_found->handle);
 }
 
+static void take_id(void *id, struct inode *inode)
+{
+	*(uint64_t *)id = inode->id;
+}
+
+uint64_t inodes_id_of(struct inodes *t, struct file_handle *handle)
+{
+	const struct handle_form *form = &t->share->form;
+	ino_t ino = handle_ino(form, handle);
+	uint64_t id = handle_number(form, handle, ino);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (id && ino == t->share->ino)
+		return t->root.id;
+	if (id)
+		return inodes_find(t, id | INODE_NUMBER_BIT)
+			       ? id | INODE_NUMBER_BIT
+			       : 0;
+	fd = open_by_handle_at(t->share->handles_fd, handle,
+			       O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		inodes_with_file(t, &st, take_id, &id);
+	return id;
+}
+
 int inodes_look_number(struct inodes *t, uint64_t id, int *ret_fd,
 		       struct found *ret_found)
 {
